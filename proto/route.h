@@ -1,0 +1,51 @@
+/*
+ * route - where a scope lives: URL -> scope name -> slot -> shard.
+ */
+#ifndef PROTO_ROUTE_H
+#define PROTO_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum {
+    ROUTE_SLOTS = 4096,
+    ROUTE_ID_MAX = 512,  /* bytes of a decoded scope id */
+    ROUTE_NAME_MAX = 64, /* bytes of an app's or kind's name: [a-z0-9_-], first a letter */
+    ROUTE_SCOPE_MAX = 2 * ROUTE_NAME_MAX + ROUTE_ID_MAX + 3,
+};
+
+/* A scope's name, `app/kind/id`, with the id decoded: any bytes of UTF-8 but NUL, and at least one. */
+struct scope_name {
+    char text[ROUTE_SCOPE_MAX]; /* terminated */
+    size_t len;
+    struct slice app, kind, id; /* borrow from `text`: a copy of the struct must be made with scope_name_copy */
+};
+
+/* Of what a name hashes to, the first 12 bits are its slot, and its file is named after the whole. */
+struct scope_hash {
+    uint8_t bytes[16];
+};
+
+/* Reads `/v1/{app}/{kind}/{id}/sync`, percent-encoded. False if `path` is not such a path. */
+bool route_parse_sync(struct slice path, struct scope_name *ret_name);
+
+/* Reads `app/kind/id`, decoded. */
+bool scope_name_parse(struct slice text, struct scope_name *ret_name);
+void scope_name_copy(struct scope_name *to, const struct scope_name *from);
+
+struct scope_hash scope_hash(const struct scope_name *name);
+unsigned scope_slot(const struct scope_hash *hash);
+
+/* 32 hexadecimal digits, terminated. */
+void scope_hash_text(const struct scope_hash *hash, char ret_text[33]);
+
+/* Shard i of n owns the slots [route_first_slot(i, n), route_first_slot(i + 1, n)). */
+unsigned route_shard(unsigned slot, unsigned n_shards);
+unsigned route_first_slot(unsigned shard, unsigned n_shards);
+
+/* Whether `name` may name an app, a kind, a collection's app-facing id or a command. */
+bool route_name_is_valid(struct slice name);
+
+#endif
