@@ -7,43 +7,34 @@
 
 enum { EXT_BLOB = 0, EXT_TIME = -1 };
 
-static bool take(struct slice *in, size_t len, const char **ret_taken)
+/* The readers below take the position and the end of the input, and return the position behind what they read; NULL
+ * if it is broken, with `token` in any state. */
+
+static bool has(const char *at, const char *end, uint64_t len)
 {
-    if (in->len < len)
-        return false;
-    *ret_taken = in->data;
-    in->data += len;
-    in->len -= len;
-    return true;
+    return (uint64_t)(end - at) >= len;
 }
 
-/* An unsigned integer of 1, 2, 4 or 8 bytes. */
-static bool take_uint(struct slice *in, unsigned width, uint64_t *ret_value)
+/* Big-endian, of 1, 2, 4 or 8 bytes. */
+static uint64_t load_uint(const char *at, unsigned width)
 {
-    const char *at;
-    if (!take(in, width, &at))
-        return false;
     switch (width) {
     case 1:
-        *ret_value = byte_at(at, 0);
-        return true;
+        return byte_at(at, 0);
     case 2:
-        *ret_value = be16_load(at);
-        return true;
+        return be16_load(at);
     case 4:
-        *ret_value = be32_load(at);
-        return true;
+        return be32_load(at);
     default:
-        *ret_value = be64_load(at);
-        return true;
+        return be64_load(at);
     }
 }
 
-static bool read_uint(struct slice *in, unsigned width, struct mp_token *token)
+static const char *read_uint(const char *at, const char *end, unsigned width, struct mp_token *token)
 {
-    uint64_t value;
-    if (!take_uint(in, width, &value))
-        return false;
+    if (!has(at, end, width))
+        return NULL;
+    uint64_t value = load_uint(at, width);
     if (value <= INT64_MAX) {
         token->type = MP_INT;
         token->integer = (int64_t)value;
@@ -51,58 +42,75 @@ static bool read_uint(struct slice *in, unsigned width, struct mp_token *token)
         token->type = MP_REAL;
         token->real = (double)value;
     }
-    return true;
+    return at + width;
 }
 
-static bool read_int(struct slice *in, unsigned width, struct mp_token *token)
+static const char *read_int(const char *at, const char *end, unsigned width, struct mp_token *token)
 {
-    uint64_t value;
-    if (!take_uint(in, width, &value))
-        return false;
+    if (!has(at, end, width))
+        return NULL;
     uint64_t sign = UINT64_C(1) << (8 * width - 1);
     token->type = MP_INT;
-    token->integer = (int64_t)((value ^ sign) - sign);
-    return true;
+    token->integer = (int64_t)((load_uint(at, width) ^ sign) - sign);
+    return at + width;
 }
 
-static bool read_real(struct slice *in, unsigned width, struct mp_token *token)
+static const char *read_float32(const char *at, const char *end, struct mp_token *token)
 {
-    uint64_t bits;
-    if (!take_uint(in, width, &bits))
-        return false;
+    if (!has(at, end, 4))
+        return NULL;
+    uint32_t bits = be32_load(at);
+    float real;
+    memcpy(&real, &bits, sizeof real);
     token->type = MP_REAL;
-    if (width == 8) {
-        memcpy(&token->real, &bits, sizeof token->real);
-    } else {
-        uint32_t narrow = (uint32_t)bits;
-        float real;
-        memcpy(&real, &narrow, sizeof real);
-        token->real = (double)real;
-    }
-    return true;
+    token->real = (double)real;
+    return at + 4;
 }
 
-static bool read_bytes(struct slice *in, enum mp_type type, size_t len, struct mp_token *token)
+static const char *read_float64(const char *at, const char *end, struct mp_token *token)
 {
+    if (!has(at, end, 8))
+        return NULL;
+    uint64_t bits = be64_load(at);
+    token->type = MP_REAL;
+    memcpy(&token->real, &bits, sizeof bits);
+    return at + 8;
+}
+
+static const char *read_bytes(const char *at, const char *end, enum mp_type type, size_t len, struct mp_token *token)
+{
+    if (!has(at, end, len))
+        return NULL;
     token->type = type;
-    token->bytes.len = len;
-    return take(in, len, &token->bytes.data) && (type != MP_STR || utf8_is_valid(token->bytes));
+    token->bytes = slice_of(at, len);
+    return at + len;
 }
 
-static bool read_sized_bytes(struct slice *in, enum mp_type type, unsigned width, struct mp_token *token)
+static const char *read_long_bytes(const char *at, const char *end, enum mp_type type, unsigned width,
+                                   struct mp_token *token)
 {
-    uint64_t len;
-    return take_uint(in, width, &len) && read_bytes(in, type, len, token);
+    return has(at, end, width) ? read_bytes(at + width, end, type, load_uint(at, width), token) : NULL;
 }
 
-static bool read_container(struct slice *in, enum mp_type type, unsigned width, struct mp_token *token)
+static const char *read_str(const char *at, const char *end, size_t len, struct mp_token *token)
 {
-    uint64_t n;
-    if (!take_uint(in, width, &n))
-        return false;
+    at = read_bytes(at, end, MP_STR, len, token);
+    return at != NULL && utf8_is_valid(token->bytes) ? at : NULL;
+}
+
+static const char *read_long_str(const char *at, const char *end, unsigned width, struct mp_token *token)
+{
+    return has(at, end, width) ? read_str(at + width, end, load_uint(at, width), token) : NULL;
+}
+
+static const char *read_container(const char *at, const char *end, enum mp_type type, unsigned width,
+                                  struct mp_token *token)
+{
+    if (!has(at, end, width))
+        return NULL;
     token->type = type;
-    token->n = (uint32_t)n;
-    return true;
+    token->n = (uint32_t)load_uint(at, width);
+    return at + width;
 }
 
 /* A timestamp of 32 bits (seconds), 64 (30 of nanoseconds, 34 of seconds) or 96 (nanoseconds, then signed seconds). */
@@ -127,136 +135,142 @@ static bool time_ms(struct slice bytes, int64_t *ret_ms)
     return !__builtin_add_overflow(ms, (int64_t)(nanoseconds / 1000000), ret_ms);
 }
 
-static bool read_ext(struct slice *in, size_t len, struct mp_token *token)
+static const char *read_ext(const char *at, const char *end, size_t len, struct mp_token *token)
 {
-    uint64_t kind;
-    if (!take_uint(in, 1, &kind) || !read_bytes(in, MP_EXT, len, token))
-        return false;
-    struct slice bytes = token->bytes;
-    if ((int8_t)kind == EXT_BLOB)
-        token->type = MP_BIN;
-    else if ((int8_t)kind == EXT_TIME && time_ms(bytes, &token->integer))
+    if (!has(at, end, 1))
+        return NULL;
+    int8_t kind = (int8_t)*at;
+    at = read_bytes(at + 1, end, kind == EXT_BLOB ? MP_BIN : MP_EXT, len, token);
+    int64_t ms;
+    if (at != NULL && kind == EXT_TIME && time_ms(token->bytes, &ms)) {
         token->type = MP_TIME;
-    return true;
+        token->integer = ms;
+    }
+    return at;
 }
 
-static bool read_sized_ext(struct slice *in, unsigned width, struct mp_token *token)
+static const char *read_long_ext(const char *at, const char *end, unsigned width, struct mp_token *token)
 {
-    uint64_t len;
-    return take_uint(in, width, &len) && read_ext(in, len, token);
+    return has(at, end, width) ? read_ext(at + width, end, load_uint(at, width), token) : NULL;
 }
 
-/* The formats whose lead byte is a kind alone; widths double from one to the next. */
-static bool read_long(struct slice *in, uint8_t lead, struct mp_token *token)
+/* The formats whose lead byte says nothing but the format; widths double from one to the next. */
+static const char *read_long(const char *at, const char *end, uint8_t lead, struct mp_token *token)
 {
     switch (lead) {
     case 0xc0:
         token->type = MP_NIL;
-        return true;
+        return at;
     case 0xc2:
     case 0xc3:
         token->type = MP_BOOL;
         token->integer = lead & 1;
-        return true;
+        return at;
     case 0xc4:
     case 0xc5:
     case 0xc6:
-        return read_sized_bytes(in, MP_BIN, 1u << (lead - 0xc4), token);
+        return read_long_bytes(at, end, MP_BIN, 1u << (lead - 0xc4), token);
     case 0xc7:
     case 0xc8:
     case 0xc9:
-        return read_sized_ext(in, 1u << (lead - 0xc7), token);
+        return read_long_ext(at, end, 1u << (lead - 0xc7), token);
     case 0xca:
+        return read_float32(at, end, token);
     case 0xcb:
-        return read_real(in, 4u << (lead - 0xca), token);
+        return read_float64(at, end, token);
     case 0xcc:
     case 0xcd:
     case 0xce:
     case 0xcf:
-        return read_uint(in, 1u << (lead - 0xcc), token);
+        return read_uint(at, end, 1u << (lead - 0xcc), token);
     case 0xd0:
     case 0xd1:
     case 0xd2:
     case 0xd3:
-        return read_int(in, 1u << (lead - 0xd0), token);
+        return read_int(at, end, 1u << (lead - 0xd0), token);
     case 0xd4:
     case 0xd5:
     case 0xd6:
     case 0xd7:
     case 0xd8:
-        return read_ext(in, (size_t)1 << (lead - 0xd4), token);
+        return read_ext(at, end, (size_t)1 << (lead - 0xd4), token);
     case 0xd9:
     case 0xda:
     case 0xdb:
-        return read_sized_bytes(in, MP_STR, 1u << (lead - 0xd9), token);
+        return read_long_str(at, end, 1u << (lead - 0xd9), token);
     case 0xdc:
     case 0xdd:
-        return read_container(in, MP_ARRAY, 2u << (lead - 0xdc), token);
+        return read_container(at, end, MP_ARRAY, 2u << (lead - 0xdc), token);
     case 0xde:
     case 0xdf:
-        return read_container(in, MP_MAP, 2u << (lead - 0xde), token);
+        return read_container(at, end, MP_MAP, 2u << (lead - 0xde), token);
     default:
-        return false; /* 0xc1 is no format */
+        return NULL; /* 0xc1 is no format */
     }
 }
 
-/* As mp_read, but a failure may leave `in` and `token` changed. */
-static bool read_token(struct slice *in, struct mp_token *token)
+static inline const char *read_token(const char *at, const char *end, struct mp_token *token)
 {
-    const char *at;
-    if (!take(in, 1, &at))
-        return false;
-    uint8_t lead = (uint8_t)*at;
+    if (at == end)
+        return NULL;
+    uint8_t lead = (uint8_t)*at++;
     if (lead >= 0xa0 && lead < 0xc0)
-        return read_bytes(in, MP_STR, lead & 0x1f, token);
+        return read_str(at, end, lead & 0x1f, token);
     if (lead < 0x80 || lead >= 0xe0) {
         token->type = MP_INT;
         token->integer = (int8_t)lead;
-        return true;
+        return at;
     }
     if (lead >= 0xc0)
-        return read_long(in, lead, token);
+        return read_long(at, end, lead, token);
     token->type = lead < 0x90 ? MP_MAP : MP_ARRAY;
     token->n = lead & 0x0f;
+    return at;
+}
+
+/* Moves `in` to `at`, which is within it; false if `at` is NULL. */
+static bool move_to(struct slice *in, const char *at)
+{
+    if (at == NULL)
+        return false;
+    in->len -= (size_t)(at - in->data);
+    in->data = at;
     return true;
 }
 
 bool mp_read(struct slice *in, struct mp_token *ret_token)
 {
-    struct slice rest = *in;
-    struct mp_token token;
-    if (!read_token(&rest, &token))
-        return false;
-    *in = rest;
-    *ret_token = token;
-    return true;
+    return in->len > 0 && move_to(in, read_token(in->data, in->data + in->len, ret_token));
 }
 
-bool mp_skip(struct slice *in, unsigned depth_max)
+static const char *skip(const char *at, const char *end, unsigned depth_max)
 {
-    assert(depth_max <= MP_DEPTH_MAX);
-    struct slice rest = *in;
     uint64_t left[MP_DEPTH_MAX + 1]; /* per open container, the values that are still to come */
     unsigned depth = 0;
     left[0] = 1;
     for (;;) {
         while (left[depth] == 0) {
-            if (depth == 0) {
-                *in = rest;
-                return true;
-            }
+            if (depth == 0)
+                return at;
             depth--;
         }
         left[depth]--;
         struct mp_token token;
-        if (!read_token(&rest, &token))
-            return false;
+        at = read_token(at, end, &token);
+        if (at == NULL)
+            return NULL;
         if (token.type != MP_ARRAY && token.type != MP_MAP)
             continue;
         if (depth == depth_max)
-            return false;
+            return NULL;
         left[++depth] = token.type == MP_MAP ? 2 * (uint64_t)token.n : token.n;
     }
+}
+
+bool mp_skip(struct slice *in, unsigned depth_max)
+{
+    assert(depth_max <= MP_DEPTH_MAX);
+    return in->len > 0 && move_to(in, skip(in->data, in->data + in->len, depth_max));
 }
 
 static char *put_byte(char *out, unsigned value)
