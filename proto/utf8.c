@@ -2,18 +2,27 @@
 
 #include <stdint.h>
 
-static size_t skip_ascii(struct slice text, size_t at)
+static uint64_t high_bits(const char *at)
 {
     uint64_t block;
-    while (text.len - at >= sizeof block) {
-        memcpy(&block, text.data + at, sizeof block);
-        if ((block & 0x8080808080808080u) != 0)
-            break;
-        at += sizeof block;
+    memcpy(&block, at, sizeof block);
+    return block & 0x8080808080808080u;
+}
+
+/* Most text is short and ASCII: blocks that overlap at its end spare it a loop over bytes. */
+static bool is_ascii(struct slice text)
+{
+    const size_t step = sizeof(uint64_t);
+    uint64_t high = 0;
+    if (text.len < step) {
+        for (size_t i = 0; i < text.len; i++)
+            high |= (uint8_t)text.data[i] & 0x80;
+        return high == 0;
     }
-    while (at < text.len && (uint8_t)text.data[at] < 0x80)
-        at++;
-    return at;
+    for (size_t at = 0; at < text.len - step; at += step)
+        if (high_bits(text.data + at) != 0)
+            return false;
+    return high_bits(text.data + text.len - step) == 0;
 }
 
 /* The length of the multi-byte character at the front, or 0 if it is none. Only the second byte's range depends on
@@ -48,12 +57,13 @@ static size_t character_len(const uint8_t *at, size_t len)
 
 bool utf8_is_valid(struct slice text)
 {
-    size_t at = skip_ascii(text, 0);
-    while (at < text.len) {
-        size_t len = character_len((const uint8_t *)text.data + at, text.len - at);
+    if (is_ascii(text))
+        return true;
+    for (size_t at = 0; at < text.len;) {
+        size_t len = (uint8_t)text.data[at] < 0x80 ? 1 : character_len((const uint8_t *)text.data + at, text.len - at);
         if (len == 0)
             return false;
-        at = skip_ascii(text, at + len);
+        at += len;
     }
     return true;
 }
