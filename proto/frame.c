@@ -4,7 +4,7 @@
 
 #include "proto/mp.h"
 
-/* Decoding: one pass finds a map's fields as slices of its encoding, then each field is read by what it must be. */
+/* Decoding: one pass over the message, whatever the order of its fields. */
 
 /* clang-format off */
 #define NAME(text) {"" text, sizeof(text) - 1}
@@ -45,12 +45,12 @@ static const struct slice FIELD_NAMES[N_FIELDS] = {
     [FIELD_CURSOR] = NAME("cursor"),
 };
 
-enum op_field { OP_FIELD_TYPE, OP_FIELD_KEY, OP_FIELD_COLS, N_OP_FIELDS };
-
-static const struct slice OP_FIELD_NAMES[N_OP_FIELDS] = {
-    [OP_FIELD_TYPE] = NAME("type"),
-    [OP_FIELD_KEY] = NAME("key"),
-    [OP_FIELD_COLS] = NAME("cols"),
+/* How many containers a value may still open, by what is already open around it. */
+enum {
+    DEPTH_FIELD = FRAME_DEPTH_MAX - 1,    /* the message */
+    DEPTH_ARG = FRAME_DEPTH_MAX - 2,      /* the message, args */
+    DEPTH_OP_FIELD = FRAME_DEPTH_MAX - 3, /* the message, ops, the op */
+    DEPTH_COLUMN = FRAME_DEPTH_MAX - 4,   /* the message, ops, the op, cols */
 };
 
 static const struct slice FRAME_TYPE_NAMES[] = {
@@ -75,148 +75,197 @@ static size_t find_name(struct slice text, const struct slice *names, size_t n)
     return i;
 }
 
-/* Skips a value and returns its encoding; empty if it is broken. */
-static struct slice take_value(struct slice *in, unsigned depth_max)
-{
-    struct slice value = *in;
-    if (!mp_skip(in, depth_max))
-        return (struct slice){0};
-    value.len -= in->len;
-    return value;
-}
-
-/* Reads a map with text for keys, and keeps the encodings of the values that `names` lists; of a repeated key, the
- * last. */
-static bool read_fields(struct slice *in, const struct slice *names, size_t n_names, struct slice *ret_fields)
-{
-    struct mp_token map, key;
-    if (!mp_read(in, &map) || map.type != MP_MAP)
-        return false;
-    for (uint32_t left = map.n; left > 0; left--) {
-        if (!mp_read(in, &key) || key.type != MP_STR)
-            return false;
-        struct slice value = take_value(in, FRAME_DEPTH_MAX - 1);
-        if (value.len == 0)
-            return false;
-        size_t i = find_name(key.bytes, names, n_names);
-        if (i < n_names)
-            ret_fields[i] = value;
-    }
-    return true;
-}
-
-static bool read_text(struct slice field, struct slice *ret_text)
+static bool take_text(struct slice *in, struct slice *ret_text)
 {
     struct mp_token token;
-    if (!mp_read(&field, &token) || token.type != MP_STR)
+    if (!mp_read(in, &token) || token.type != MP_STR)
         return false;
     *ret_text = token.bytes;
     return true;
 }
 
-/* An id, or the name of a collection or command. */
-static bool read_name(struct slice field, struct slice *ret_name)
-{
-    return read_text(field, ret_name) && ret_name->len >= 1 && ret_name->len <= FRAME_NAME_MAX;
-}
-
-static bool is_absent(struct slice field)
+static bool take_map(struct slice *in, uint32_t *ret_n)
 {
     struct mp_token token;
-    return field.len == 0 || (mp_read(&field, &token) && token.type == MP_NIL);
+    if (!mp_read(in, &token) || token.type != MP_MAP)
+        return false;
+    *ret_n = token.n;
+    return true;
 }
 
-/* A map from names to values; absent is an empty one. */
-static bool read_columns(struct slice field, struct columns *ret_columns)
+static bool is_nil(struct slice in)
+{
+    struct mp_token token;
+    return mp_read(&in, &token) && token.type == MP_NIL;
+}
+
+/* A map from names to values; nil is an empty one. */
+static bool take_columns(struct slice *in, unsigned depth_max, struct columns *ret_columns)
 {
     *ret_columns = (struct columns){0};
-    if (is_absent(field))
-        return true;
-    struct mp_token map, name;
-    if (!mp_read(&field, &map) || map.type != MP_MAP)
+    if (is_nil(*in))
+        return mp_skip(in, 0);
+    uint32_t n;
+    if (!take_map(in, &n))
         return false;
-    *ret_columns = (struct columns){field, map.n};
-    for (uint32_t left = map.n; left > 0; left--)
-        if (!mp_read(&field, &name) || name.type != MP_STR || !mp_skip(&field, FRAME_DEPTH_MAX))
+    *ret_columns = (struct columns){*in, n};
+    struct slice name;
+    for (; n > 0; n--)
+        if (!take_text(in, &name) || !mp_skip(in, depth_max))
             return false;
     return true;
 }
 
-static bool read_op(struct slice *in, struct op *ret_op)
+static bool take_op_type(struct slice *in, enum op_type *ret_type)
 {
-    struct slice fields[N_OP_FIELDS] = {{0}}, type;
-    if (!read_fields(in, OP_FIELD_NAMES, N_OP_FIELDS, fields) || !read_text(fields[OP_FIELD_TYPE], &type))
+    struct slice name;
+    if (!take_text(in, &name))
         return false;
-    size_t i = find_name(type, OP_TYPE_NAMES, N_OP_TYPES);
-    ret_op->type = (enum op_type)i;
-    return i < N_OP_TYPES && read_text(fields[OP_FIELD_KEY], &ret_op->key) &&
-           read_columns(fields[OP_FIELD_COLS], &ret_op->columns);
+    size_t i = find_name(name, OP_TYPE_NAMES, N_OP_TYPES);
+    *ret_type = (enum op_type)i;
+    return i < N_OP_TYPES;
 }
 
-static bool read_ops(struct slice field, struct ops *ret_ops)
+static bool take_op(struct slice *in, struct op *ret_op)
+{
+    struct op op = {.key = {0}};
+    bool has_type = false, has_key = false, is_good = true;
+    struct slice name;
+    uint32_t n;
+    if (!take_map(in, &n))
+        return false;
+    for (; n > 0 && is_good; n--) {
+        if (!take_text(in, &name))
+            return false;
+        if (slice_eq(name, SLICE("type")))
+            is_good = has_type = take_op_type(in, &op.type);
+        else if (slice_eq(name, SLICE("key")))
+            is_good = has_key = take_text(in, &op.key);
+        else if (slice_eq(name, SLICE("cols")))
+            is_good = take_columns(in, DEPTH_COLUMN, &op.columns);
+        else
+            is_good = mp_skip(in, DEPTH_OP_FIELD);
+    }
+    *ret_op = op;
+    return is_good && has_type && has_key;
+}
+
+static bool take_ops(struct slice *in, struct ops *ret_ops)
 {
     struct mp_token array;
-    if (!mp_read(&field, &array) || array.type != MP_ARRAY || array.n == 0)
+    if (!mp_read(in, &array) || array.type != MP_ARRAY || array.n == 0)
         return false;
-    *ret_ops = (struct ops){field, array.n};
+    *ret_ops = (struct ops){*in, array.n};
     struct op op;
     for (uint32_t left = array.n; left > 0; left--)
-        if (!read_op(&field, &op))
+        if (!take_op(in, &op))
             return false;
     return true;
 }
 
-static struct slice present(struct slice field)
+/* What a message holds, before its tag says what it needs. */
+struct fields {
+    struct slice encoded[N_FIELDS]; /* of ops and args: only where they have not their shape */
+    struct ops ops;                 /* n = 0: missing or not of its shape */
+    struct columns args;
+};
+
+/* Large fields are read as what they should be while they are passed; another shape matters only if the frame has a
+ * use for the field. */
+static bool take_field(struct slice *in, enum field field, struct fields *fields)
 {
-    return is_absent(field) ? (struct slice){0} : field;
+    struct slice start = *in;
+    fields->encoded[field] = (struct slice){0};
+    if (field == FIELD_OPS && take_ops(in, &fields->ops))
+        return true;
+    if (field == FIELD_ARGS && take_columns(in, DEPTH_ARG, &fields->args))
+        return true;
+    *in = start;
+    if (!mp_skip(in, DEPTH_FIELD))
+        return false;
+    fields->encoded[field] = slice_of(start.data, start.len - in->len);
+    return true;
 }
 
-static struct shape read_shape(const struct slice fields[N_FIELDS])
+static bool take_fields(struct slice *in, struct fields *ret_fields)
+{
+    uint32_t n;
+    if (!take_map(in, &n))
+        return false;
+    for (; n > 0; n--) {
+        struct slice name;
+        if (!take_text(in, &name))
+            return false;
+        size_t i = find_name(name, FIELD_NAMES, N_FIELDS);
+        if (i == N_FIELDS ? !mp_skip(in, DEPTH_FIELD) : !take_field(in, (enum field)i, ret_fields))
+            return false;
+    }
+    return true;
+}
+
+/* An id, or the name of a collection or command. */
+static bool read_name(const struct fields *fields, enum field field, struct slice *ret_name)
+{
+    struct slice encoded = fields->encoded[field];
+    return take_text(&encoded, ret_name) && ret_name->len >= 1 && ret_name->len <= FRAME_NAME_MAX;
+}
+
+/* The field's encoding; empty if it is missing or nil. */
+static struct slice present(const struct fields *fields, enum field field)
+{
+    struct slice encoded = fields->encoded[field];
+    return is_nil(encoded) ? (struct slice){0} : encoded;
+}
+
+static struct shape read_shape(const struct fields *fields)
 {
     return (struct shape){
-        .where = present(fields[FIELD_WHERE]),
-        .order_by = present(fields[FIELD_ORDER_BY]),
-        .limit = present(fields[FIELD_LIMIT]),
-        .offset = present(fields[FIELD_OFFSET]),
-        .cursor = present(fields[FIELD_CURSOR]),
+        .where = present(fields, FIELD_WHERE),
+        .order_by = present(fields, FIELD_ORDER_BY),
+        .limit = present(fields, FIELD_LIMIT),
+        .offset = present(fields, FIELD_OFFSET),
+        .cursor = present(fields, FIELD_CURSOR),
     };
 }
 
-static bool read_sub(const struct slice fields[N_FIELDS], struct frame *frame)
+static bool read_sub(const struct fields *fields, struct frame *frame)
 {
+    struct slice since = present(fields, FIELD_SINCE);
     frame->sub.shape = read_shape(fields);
-    frame->sub.has_since = !is_absent(fields[FIELD_SINCE]);
+    frame->sub.has_since = since.len > 0;
     frame->sub.since = (struct slice){0};
-    read_text(fields[FIELD_SINCE], &frame->sub.since);
-    return read_name(fields[FIELD_SUB_ID], &frame->id) && read_name(fields[FIELD_COLLECTION], &frame->sub.collection);
+    take_text(&since, &frame->sub.since);
+    return read_name(fields, FIELD_SUB_ID, &frame->id) && read_name(fields, FIELD_COLLECTION, &frame->sub.collection);
 }
 
-static bool read_mut(const struct slice fields[N_FIELDS], struct frame *frame)
+static bool read_mut(const struct fields *fields, struct frame *frame)
 {
-    return read_name(fields[FIELD_TX_ID], &frame->id) && read_name(fields[FIELD_COLLECTION], &frame->mut.collection) &&
-           read_ops(fields[FIELD_OPS], &frame->mut.ops);
+    frame->mut.ops = fields->ops;
+    return fields->ops.n > 0 && fields->encoded[FIELD_OPS].len == 0 && read_name(fields, FIELD_TX_ID, &frame->id) &&
+           read_name(fields, FIELD_COLLECTION, &frame->mut.collection);
 }
 
-static bool read_call(const struct slice fields[N_FIELDS], struct frame *frame)
+static bool read_call(const struct fields *fields, struct frame *frame)
 {
-    return read_name(fields[FIELD_TX_ID], &frame->id) && read_name(fields[FIELD_NAME], &frame->call.name) &&
-           read_columns(fields[FIELD_ARGS], &frame->call.args);
+    frame->call.args = fields->args;
+    return fields->encoded[FIELD_ARGS].len == 0 && read_name(fields, FIELD_TX_ID, &frame->id) &&
+           read_name(fields, FIELD_NAME, &frame->call.name);
 }
 
-static bool read_fetch(const struct slice fields[N_FIELDS], struct frame *frame)
+static bool read_fetch(const struct fields *fields, struct frame *frame)
 {
     frame->fetch.shape = read_shape(fields);
-    return read_name(fields[FIELD_FETCH_ID], &frame->id) &&
-           read_name(fields[FIELD_COLLECTION], &frame->fetch.collection);
+    return read_name(fields, FIELD_FETCH_ID, &frame->id) &&
+           read_name(fields, FIELD_COLLECTION, &frame->fetch.collection);
 }
 
-static bool read_frame(const struct slice fields[N_FIELDS], struct frame *frame)
+static bool read_frame(const struct fields *fields, struct frame *frame)
 {
     switch (frame->type) {
     case FRAME_SUB:
         return read_sub(fields, frame);
     case FRAME_UNSUB:
-        return read_name(fields[FIELD_SUB_ID], &frame->id);
+        return read_name(fields, FIELD_SUB_ID, &frame->id);
     case FRAME_MUT:
         return read_mut(fields, frame);
     case FRAME_CALL:
@@ -229,13 +278,14 @@ static bool read_frame(const struct slice fields[N_FIELDS], struct frame *frame)
 
 bool frame_decode(struct slice message, struct frame *ret_frame)
 {
-    struct slice fields[N_FIELDS] = {{0}}, type;
-    if (!read_fields(&message, FIELD_NAMES, N_FIELDS, fields) || message.len > 0 || !read_text(fields[FIELD_T], &type))
+    struct fields fields = {0};
+    struct slice tag;
+    if (!take_fields(&message, &fields) || message.len > 0 || !read_name(&fields, FIELD_T, &tag))
         return false;
-    size_t i = find_name(type, FRAME_TYPE_NAMES, N_FRAME_TYPES);
+    size_t i = find_name(tag, FRAME_TYPE_NAMES, N_FRAME_TYPES);
     struct frame frame;
     frame.type = (enum frame_type)i;
-    if (i == N_FRAME_TYPES || !read_frame(fields, &frame))
+    if (i == N_FRAME_TYPES || !read_frame(&fields, &frame))
         return false;
     *ret_frame = frame;
     return true;
@@ -246,7 +296,7 @@ bool ops_next(struct ops *ops, struct op *ret_op)
     if (ops->n == 0)
         return false;
     ops->n--;
-    bool read = read_op(&ops->encoded, ret_op);
+    bool read = take_op(&ops->encoded, ret_op);
     assert(read);
     return read;
 }
@@ -276,7 +326,9 @@ static struct value read_value(struct slice *in)
     case MP_MAP:
     case MP_EXT:
         *in = start;
-        return (struct value){.type = VALUE_NESTED, .bytes = take_value(in, FRAME_DEPTH_MAX)};
+        read = mp_skip(in, FRAME_DEPTH_MAX);
+        assert(read);
+        return (struct value){.type = VALUE_NESTED, .bytes = slice_of(start.data, start.len - in->len)};
     }
     return (struct value){.type = VALUE_NIL};
 }

@@ -245,16 +245,17 @@ bool mp_read(struct slice *in, struct mp_token *ret_token)
 
 static const char *skip(const char *at, const char *end, unsigned depth_max)
 {
-    uint64_t left[MP_DEPTH_MAX + 1]; /* per open container, the values that are still to come */
+    uint64_t left[MP_DEPTH_MAX]; /* per open container but the innermost, the values that are still to come */
+    uint64_t todo = 1;
     unsigned depth = 0;
-    left[0] = 1;
     for (;;) {
-        while (left[depth] == 0) {
+        if (todo == 0) {
             if (depth == 0)
                 return at;
-            depth--;
+            todo = left[--depth];
+            continue;
         }
-        left[depth]--;
+        todo--;
         struct mp_token token;
         at = read_token(at, end, &token);
         if (at == NULL)
@@ -263,7 +264,8 @@ static const char *skip(const char *at, const char *end, unsigned depth_max)
             continue;
         if (depth == depth_max)
             return NULL;
-        left[++depth] = token.type == MP_MAP ? 2 * (uint64_t)token.n : token.n;
+        left[depth++] = todo;
+        todo = token.type == MP_MAP ? 2 * (uint64_t)token.n : token.n;
     }
 }
 
