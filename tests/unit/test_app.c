@@ -277,6 +277,11 @@ static const struct mistake MISTAKES[] = {
     {"{'app':'a'", "line 1, column 11: not JSON"},
     {"", "line 1, column 1: not JSON"},
     {"{} {}", "line 1, column 4: not JSON"},
+    {KIND("'limits':{'frames_per_second':010}"), "line 1, column 79: not a number as JSON writes them"},
+    {KIND("'limits':{'frames_per_second':1.}"), "line 1, column 79: not a number as JSON writes them"},
+    {KIND("'limits':{'frames_per_second':-}"), "line 1, column 79: not a number as JSON writes them"},
+    {KIND("'limits':{'frames_per_second':2e+}"), "line 1, column 79: not a number as JSON writes them"},
+    {"{'app':'a\x01'", "line 1, column 10: control character"},
     {"{'app':'a\\u0000b'}", "line 1, column 10: \\u0000 is not allowed"},
     {"{'app':'\xff'}", "line 1, column 1: not UTF-8"},
 };
