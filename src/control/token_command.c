@@ -112,6 +112,8 @@ static bool set_option(struct request *request, int option, char **argv)
     case ':':
         return complain("%s: a value is missing; see skerry token --help", argv[optind - 1]);
     default:
+        if (optopt != 0) /* one letter, maybe in the middle of an argument */
+            return complain("-%c: no such option; see skerry token --help", optopt);
         return complain("%s: no such option; see skerry token --help", argv[optind - 1]);
     }
 }
@@ -137,7 +139,7 @@ static bool parse_arguments(int argc, char **argv, struct request *request, bool
         {"help", no_argument, NULL, 'h'},        {0},
     };
     int option;
-    optind = 1;
+    optind = 0; /* GNU: begin anew, also in the middle of an argument */
     while ((option = getopt_long(argc, argv, ":h", OPTIONS, NULL)) != -1) {
         if (option == 'h') {
             *ret_wants_help = true;
