@@ -29,6 +29,6 @@ b awaits page f1 seq=$head+1
 c connects board/two as cleo
 c sub notes since 5
 c expect reset notes
-c expect snap-end notes seq=0
+c expect snap-end notes
 c fetch f1 nothing
 c awaits page f1 seq=0

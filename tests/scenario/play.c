@@ -45,25 +45,47 @@ void play_set(struct play *play, const char *name, const char *text)
     variable->text = mem_dup(slice_str(text));
 }
 
+/* Returns the value of the variable that is named at `*at`, and moves behind the name. */
+static const char *read_variable(struct play *play, const char **at)
+{
+    const char *name = *at;
+    while (isalnum((unsigned char)**at))
+        ++*at;
+    struct variable *variable = find(play, slice_of(name, (size_t)(*at - name)));
+    if (variable == NULL)
+        play_fail(play, "$%.*s has no value yet", (int)(*at - name), name);
+    return variable->text;
+}
+
+/* Reads `+N`, `-N`, `+$name` or `-$name`, if it is there. False if not. */
+static bool read_addend(struct play *play, const char **at, long long *ret_addend)
+{
+    const char *sign = *at, *number = sign + 1;
+    if ((*sign != '+' && *sign != '-') || (*number != '$' && !isdigit((unsigned char)*number)))
+        return false;
+    *at = number + (*number == '$');
+    long long value =
+        *number == '$' ? strtoll(read_variable(play, at), NULL, 10) : strtoll(number, (char **)(uintptr_t)at, 10);
+    *ret_addend = *sign == '-' ? -value : value;
+    return true;
+}
+
 /* Appends what the reference behind the '$' stands for, and returns what follows it. */
 static const char *expand_one(struct play *play, const char *at, struct buf *out)
 {
-    const char *end = at;
-    while (isalnum((unsigned char)*end))
-        end++;
-    struct variable *variable = find(play, slice_of(at, (size_t)(end - at)));
-    if (variable == NULL)
-        play_fail(play, "$%.*s has no value yet", (int)(end - at), at);
-    bool computed = (*end == '+' || *end == '-') && isdigit((unsigned char)end[1]);
-    long long number = computed ? strtoll(variable->text, NULL, 10) + strtoll(end, (char **)&end, 10) : 0;
-    if (*end == ':')
-        buf_printf(out, "%0*lld", (int)strtol(end + 1, (char **)&end, 10),
-                   computed ? number : strtoll(variable->text, NULL, 10));
-    else if (computed)
-        buf_printf(out, "%lld", number);
+    const char *text = read_variable(play, &at);
+    long long addend = 0;
+    bool is_number = read_addend(play, &at, &addend);
+    int width = 0;
+    if (*at == ':') {
+        width = (int)strtol(at + 1, (char **)(uintptr_t)&at, 10);
+        is_number = true;
+    }
+    if (is_number)
+        buf_printf(out, "%0*lld", width, strtoll(text, NULL, 10) + addend);
     else
-        buf_append_slice(out, slice_str(variable->text));
-    return end;
+        buf_append_slice(out, slice_str(text));
+    return at;
 }
 
 const char *play_expand(struct play *play, const char *word)

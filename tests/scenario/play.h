@@ -42,8 +42,8 @@ _Noreturn void play_fail(struct play *play, const char *format, ...) __attribute
 /* Sets $name. Copies both. */
 void play_set(struct play *play, const char *name, const char *text);
 
-/* Replaces the variables in `word`: $name, $name+N or $name-N, and each of them with :WIDTH for leading zeros.
- * Borrowed until the step ends; a word without '$' is returned as it is. */
+/* Replaces the variables in `word`: $name, $name+N or $name-N, where N may be another $name, and
+ * each of them with :WIDTH for leading zeros. Borrowed until the step ends; a word without '$' is returned as it is. */
 const char *play_expand(struct play *play, const char *word);
 
 /* Ends a step: frees what play_expand made. */
