@@ -1,0 +1,42 @@
+/*
+ * buffer - bytes that are appended at the end and taken from the front, in one growing block.
+ *
+ * Growing past `BUFFER_MAX` ends the program: nothing that the bench sends or receives is that large.
+ * A buffer of zeroes is empty. The caller owns it; buffer_release() frees the block.
+ */
+#ifndef BENCH_BUFFER_H
+#define BENCH_BUFFER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUFFER_MAX ((size_t)64 << 20)
+
+struct buffer {
+    uint8_t *data;
+    size_t start, end, capacity;
+};
+
+void buffer_release(struct buffer *buffer);
+
+static inline size_t buffer_len(const struct buffer *buffer)
+{
+    return buffer->end - buffer->start;
+}
+
+static inline uint8_t *buffer_head(const struct buffer *buffer)
+{
+    return buffer->data + buffer->start;
+}
+
+/* Room for `len` more bytes at the end; the bytes count once buffer_grew() says how many were written. */
+uint8_t *buffer_room(struct buffer *buffer, size_t len);
+void buffer_grew(struct buffer *buffer, size_t len);
+
+void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
+void buffer_append_byte(struct buffer *buffer, uint8_t byte);
+
+/* Drop `len` bytes from the front. */
+void buffer_take(struct buffer *buffer, size_t len);
+
+#endif
