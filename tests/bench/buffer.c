@@ -1,8 +1,6 @@
 #include "tests/bench/buffer.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tests/bench/fail.h"
 
@@ -12,7 +10,7 @@ void buffer_release(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
-static void make_room(struct buffer *buffer, size_t len)
+void buffer_extend(struct buffer *buffer, size_t len)
 {
     size_t used = buffer_len(buffer);
     if (len > BUFFER_MAX - used) {
@@ -33,39 +31,4 @@ static void make_room(struct buffer *buffer, size_t len)
     }
     buffer->data = data;
     buffer->capacity = capacity;
-}
-
-uint8_t *buffer_room(struct buffer *buffer, size_t len)
-{
-    if (buffer->capacity - buffer->end < len) {
-        make_room(buffer, len);
-    }
-    return buffer->data + buffer->end;
-}
-
-void buffer_grew(struct buffer *buffer, size_t len)
-{
-    assert(len <= buffer->capacity - buffer->end);
-    buffer->end += len;
-}
-
-void buffer_append(struct buffer *buffer, const void *bytes, size_t len)
-{
-    memcpy(buffer_room(buffer, len), bytes, len);
-    buffer->end += len;
-}
-
-void buffer_append_byte(struct buffer *buffer, uint8_t byte)
-{
-    *buffer_room(buffer, 1) = byte;
-    buffer->end++;
-}
-
-void buffer_take(struct buffer *buffer, size_t len)
-{
-    assert(len <= buffer_len(buffer));
-    buffer->start += len;
-    if (buffer->start == buffer->end) {
-        buffer->start = buffer->end = 0;
-    }
 }
