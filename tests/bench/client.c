@@ -21,16 +21,18 @@
 #define OPENING_MAX 64
 #define SILENCE_SEC 10
 
-_Noreturn void client_fail(const struct client *client, const struct frame *frame, const char *why)
+_Noreturn void client_fail(const struct client *client, const char *why)
 {
-    if (!frame) {
-        fail("connection %d to scope '%s': %s", client->number, client->scope, why);
-    }
+    fail("connection %d to scope '%s': %s", client->number, client->scope, why);
+}
+
+_Noreturn void client_refuse(const struct client *client, const struct frame *frame, const char *why)
+{
+#define TEXT(text) (int)(text).len, (text).at ? (text).at : ""
     fail("connection %d to scope '%s', cursor %" PRIu64 ": %s (%s key '%.*s' txId '%.*s' seq %" PRIu64 " %.*s %.*s)",
-         client->number, client->scope, client->session.cursor, why, frame_name(frame->type), (int)frame->key.len,
-         frame->key.at ? frame->key.at : "", (int)frame->tx.len, frame->tx.at ? frame->tx.at : "", frame->seq,
-         (int)frame->code.len, frame->code.at ? frame->code.at : "", (int)frame->message.len,
-         frame->message.at ? frame->message.at : "");
+         client->number, client->scope, client->session.cursor, why, frame_name(frame->type), TEXT(frame->key),
+         TEXT(frame->tx), frame->seq, TEXT(frame->code), TEXT(frame->message));
+#undef TEXT
 }
 
 static void resolve(struct target *target, const char *host, const char *port)
@@ -55,7 +57,7 @@ static void parse_url(struct target *target, const char *url)
         fail("the URL's path names its scope with {scope} and is shorter than %zu bytes", sizeof(target->path));
     }
     snprintf(target->host, sizeof(target->host), "%s:%s", host, port);
-    strcpy(target->path, url + path_at);
+    memcpy(target->path, url + path_at, strlen(url + path_at) + 1);
     resolve(target, host, port);
 }
 
@@ -195,7 +197,7 @@ static size_t read_response(struct client *client, const uint8_t *bytes, size_t 
     if (used < 0 || (used > 0 && why)) {
         char text[160];
         snprintf(text, sizeof(text), "the server did not upgrade: %s", why);
-        client_fail(client, NULL, text);
+        client_fail(client, text);
     }
     if (used > 0) {
         client->state = CLIENT_OPEN;
@@ -209,7 +211,7 @@ static void on_frame(struct client *client, const uint8_t *bytes, size_t len, ui
     struct frame frame;
     const char *why = frame_decode(bytes, len, &frame);
     if (why) {
-        client_fail(client, NULL, why);
+        client_fail(client, why);
     }
     client->net->n_frames++;
     if (frame.type == FRAME_UNKNOWN || !session_concerns(&client->session, &frame)) {
@@ -218,7 +220,7 @@ static void on_frame(struct client *client, const uint8_t *bytes, size_t len, ui
     enum session_state before = client->session.state;
     why = session_take(&client->session, &frame);
     if (why) {
-        client_fail(client, &frame, why);
+        client_refuse(client, &frame, why);
     }
     client->net->n_live += before != SESSION_LIVE && client->session.state == SESSION_LIVE;
     client->net->on_frame(client, &frame, now);
@@ -231,7 +233,7 @@ static void on_closed(const struct client *client, const struct websocket_messag
     int reason_len = message->len < 2 ? 0 : (int)message->len - 2;
     snprintf(text, sizeof(text), "the server closed it with %d %.*s", code, reason_len,
              reason_len ? (const char *)message->payload + 2 : "");
-    client_fail(client, NULL, text);
+    client_fail(client, text);
 }
 
 static void on_message(struct client *client, const struct websocket_message *message, uint64_t now)
@@ -259,7 +261,7 @@ static size_t read_message(struct client *client, uint8_t *bytes, size_t len, ui
     const char *why = NULL;
     long used = websocket_next(bytes, len, WS_FROM_SERVER, &message, &why);
     if (used < 0) {
-        client_fail(client, NULL, why);
+        client_fail(client, why);
     }
     if (used > 0) {
         on_message(client, &message, now);
@@ -297,7 +299,7 @@ static void on_readable(struct client *client)
     }
     ssize_t got = recv(client->fd, buffer_room(inbox, READ_SIZE), READ_SIZE, 0);
     if (got == 0) {
-        client_fail(client, NULL, "the server dropped it");
+        client_fail(client, "the server dropped it");
     }
     if (got < 0 && errno != EAGAIN) {
         fail_errno("connection %d to scope '%s': the server is gone", client->number, client->scope);

@@ -82,7 +82,8 @@ void client_flush(struct client *client);
 void client_subscribe(struct client *client, const char *sub, const char *collection);
 void client_unsubscribe(struct client *client);
 
-/* End the program: what is wrong, on which connection. */
-_Noreturn void client_fail(const struct client *client, const struct frame *frame, const char *why);
+/* End the program: what is wrong, on which connection, with which frame. */
+_Noreturn void client_fail(const struct client *client, const char *why);
+_Noreturn void client_refuse(const struct client *client, const struct frame *frame, const char *why);
 
 #endif

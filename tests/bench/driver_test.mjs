@@ -19,8 +19,13 @@ async function driver(url, command, ...options) {
   return { code, error, result: code === 0 ? JSON.parse(out) : undefined };
 }
 
-const insert = (url, ...options) =>
-  driver(url, 'insert', '--scopes', 2, '--writers', 2, '--subscribers', 3, '--in-flight', 8, '--warmup-ms', 0, '--count', 400, ...options);
+const insert = (url) =>
+  driver(
+    url,
+    'insert',
+    ...['--scopes', 2, '--writers', 2, '--subscribers', 3],
+    ...['--in-flight', 8, '--warmup-ms', 0, '--count', 400],
+  );
 
 async function seedAndRead(url) {
   const seeded = await driver(url, 'seed', '--rows', 300, '--step', 100);

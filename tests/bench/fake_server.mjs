@@ -20,8 +20,10 @@ const wideInteger = (value) => {
 
 const number = (value) => {
   if (Number.isInteger(value) && value >= 0 && value < 128) return Buffer.from([value]);
-  const bytes = Buffer.alloc(9, 0xcb);
-  bytes.writeDoubleBE(value, 1);
+  const isShort = Number.isInteger(value) && value >= 0 && value < 2 ** 32;
+  const bytes = Buffer.alloc(isShort ? 5 : 9, isShort ? 0xce : 0xcb);
+  if (isShort) bytes.writeUInt32BE(value, 1);
+  else bytes.writeDoubleBE(value, 1);
   return bytes;
 };
 
@@ -64,8 +66,8 @@ function decodeAt(bytes, at) {
 
 function message(payload, opcode = 2) {
   const { length } = payload;
-  const head = length < 126 ? Buffer.from([0x80 | opcode, length]) : Buffer.from([0x80 | opcode, 126, length >> 8, length & 255]);
-  return Buffer.concat([head, payload]);
+  const size = length < 126 ? [length] : [126, length >> 8, length & 255];
+  return Buffer.concat([Buffer.from([0x80 | opcode, ...size]), payload]);
 }
 
 // The payloads of the whole messages in `bytes`, and what is left.
@@ -202,15 +204,14 @@ export async function serve(fault) {
   const sockets = new Set();
   const server = createServer((_, response) => response.writeHead(426).end('expected websocket upgrade'));
   server.on('upgrade', (request, socket) => {
-    const [, name] = request.url.match(/^\/(.*)\/sync$/);
+    const [, name] = request.url.match(/^\/(.*)\/sync(\?|$)/);
     if (!scopes.has(name)) scopes.set(name, new Scope(fault));
     const session = new Session(socket, scopes.get(name));
     const accept = createHash('sha1')
       .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
       .digest('base64');
-    socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-    );
+    const head = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade'];
+    socket.write([...head, `Sec-WebSocket-Accept: ${accept}`, '', ''].join('\r\n'));
     sockets.add(socket);
     session.scope.sessions.add(session);
     socket.on('data', (bytes) => session.read(bytes));

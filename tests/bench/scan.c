@@ -66,7 +66,7 @@ static void worker(void *arg)
 
 static unsigned port_of(int listener)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t len = sizeof(address);
     getsockname(listener, (struct sockaddr *)&address, &len);
     return ntohs(address.sin_port);

@@ -124,10 +124,10 @@ static void upgrade(int client)
 {
     static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                  "Sec-WebSocket-Accept: " WEBSOCKET_ACCEPT "\r\n\r\n";
-    char head[WEBSOCKET_HEAD_MAX];
+    char head[WEBSOCKET_HEAD_MAX] = "";
     size_t len = 0;
-    while (len < 4 || memcmp(head + len - 4, "\r\n\r\n", 4) != 0) {
-        ssize_t got = len < sizeof(head) ? recv(client, head + len, sizeof(head) - len, 0) : 0;
+    while (!strstr(head, "\r\n\r\n")) {
+        ssize_t got = recv(client, head + len, sizeof(head) - 1 - len, 0);
         if (got <= 0) {
             fail("no upgrade request");
         }

@@ -31,7 +31,7 @@ static int without_delay(int fd)
 
 int connect_to(int listener)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || getsockname(listener, (struct sockaddr *)&address, &len) ||

@@ -12,23 +12,23 @@ uint64_t now_ns(void)
 }
 
 /* Values below HISTOGRAM_FINE have a bucket each; above, the top 8 bits select one. */
-static uint32_t bucket_of(uint64_t ns)
+static uint64_t bucket_of(uint64_t ns)
 {
-    uint32_t shift = 0;
+    uint64_t shift = 0;
     while ((ns >> shift) >= 2 * HISTOGRAM_FINE) {
         shift++;
     }
     uint64_t bucket = shift * HISTOGRAM_FINE + (ns >> shift);
-    return bucket < HISTOGRAM_BUCKETS ? (uint32_t)bucket : HISTOGRAM_BUCKETS - 1;
+    return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
 }
 
 /* The largest value of a bucket. */
-static uint64_t bucket_top(uint32_t bucket)
+static uint64_t bucket_top(uint64_t bucket)
 {
     if (bucket < 2 * HISTOGRAM_FINE) {
         return bucket;
     }
-    uint32_t shift = bucket / HISTOGRAM_FINE - 1;
+    uint64_t shift = bucket / HISTOGRAM_FINE - 1;
     uint64_t top = bucket - shift * HISTOGRAM_FINE;
     return ((top + 1) << shift) - 1;
 }
@@ -46,7 +46,7 @@ double histogram_ms(const struct histogram *histogram, double percent)
 {
     double wanted = (double)histogram->n * percent / 100.0;
     uint64_t seen = 0;
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+    for (uint64_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         seen += histogram->buckets[i];
         if (seen > 0 && (double)seen >= wanted) {
             return (double)bucket_top(i) / (double)NS_PER_MS;

@@ -12,8 +12,8 @@
 #define NS_PER_MS  UINT64_C(1000000)
 #define NS_PER_SEC UINT64_C(1000000000)
 
-#define HISTOGRAM_FINE    128u /* buckets for each power of two */
-#define HISTOGRAM_POWERS  36u  /* up to 2^43 ns, over two hours */
+#define HISTOGRAM_FINE    UINT64_C(128) /* buckets for each power of two */
+#define HISTOGRAM_POWERS  UINT64_C(36)  /* up to 2^43 ns, over two hours */
 #define HISTOGRAM_BUCKETS (HISTOGRAM_FINE * HISTOGRAM_POWERS)
 
 struct histogram {

@@ -15,20 +15,21 @@
 #include "tests/bench/workload.h"
 
 struct idling {
-    const char *url, *scope;
+    const char *url, *scope, *collection;
     long n, seconds;
 };
 
 static void on_open(struct client *client)
 {
-    client_subscribe(client, "tasks", TASK_COLLECTION);
+    const struct idling *idling = client->owner;
+    client_subscribe(client, "idle", idling->collection);
 }
 
 static void on_frame(struct client *client, const struct frame *frame, uint64_t now)
 {
     (void)now;
     if (frame->type == FRAME_DELTA) {
-        client_fail(client, frame, "a change that nobody made");
+        client_refuse(client, frame, "a change that nobody made");
     }
 }
 
@@ -54,6 +55,7 @@ static void parse(struct idling *idling, int argc, char **argv)
 {
     const struct option_text texts[] = {{"url", &idling->url, "the server, with {scope} in the path"},
                                         {"scope", &idling->scope, "the scope of all of them"},
+                                        {"collection", &idling->collection, "what they subscribe to"},
                                         {0}};
     const struct option_number numbers[] = {{"connections", &idling->n, 1, 19000, "sockets to hold"},
                                             {"seconds", &idling->seconds, 1, 3600, "give up after this long"},
@@ -63,7 +65,7 @@ static void parse(struct idling *idling, int argc, char **argv)
 
 void workload_idle(int argc, char **argv)
 {
-    struct idling idling = {.scope = "bench", .n = 1000, .seconds = 300};
+    struct idling idling = {.scope = "bench", .collection = TASK_COLLECTION, .n = 1000, .seconds = 300};
     struct net net;
     parse(&idling, argc, argv);
     net_init(&net, idling.url, on_open, on_frame);
@@ -73,7 +75,7 @@ void workload_idle(int argc, char **argv)
     }
     for (long i = 0; i < idling.n; i++) {
         net_admit(&net);
-        client_open(&clients[i], &net, (int)i, idling.scope, NULL);
+        client_open(&clients[i], &net, (int)i, idling.scope, &idling);
     }
     net_settle(&net);
     printf("{\"work\":\"idle\",\"connections\":%ld}\n", idling.n);

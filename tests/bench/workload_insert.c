@@ -145,13 +145,13 @@ static void on_delta(struct peer *peer, const struct frame *frame, uint64_t now)
     int writer = 0;
     uint64_t n = 0;
     if (!read_key(peer->scope, frame->key, &writer, &n)) {
-        client_fail(&peer->client, frame, "a change that nobody made");
+        client_refuse(&peer->client, frame, "a change that nobody made");
     }
     if (!text_is(frame->op, "insert") || !task_matches(frame->row, frame->key, n)) {
-        client_fail(&peer->client, frame, "a change that is not what was written");
+        client_refuse(&peer->client, frame, "a change that is not what was written");
     }
     if (!tally_add(&peer->heard[writer], n)) {
-        client_fail(&peer->client, frame, "a change that came twice, or before one that is lost");
+        client_refuse(&peer->client, frame, "a change that came twice, or before one that is lost");
     }
     load->n_heard++;
     if (writer == peer->writer) {
@@ -169,16 +169,16 @@ static void on_committed(struct peer *peer, const struct frame *frame, uint64_t 
     int writer = 0;
     uint64_t n = 0;
     if (!read_key(peer->scope, frame->tx, &writer, &n) || writer != peer->writer) {
-        client_fail(&peer->client, frame, "an answer to a transaction that this session did not send");
+        client_refuse(&peer->client, frame, "an answer to a transaction that this session did not send");
     }
     if (!tally_has(&peer->heard[writer], n)) {
-        client_fail(&peer->client, frame, "an answer before the session's own change");
+        client_refuse(&peer->client, frame, "an answer before the session's own change");
     }
     if (!tally_add(&own_writer(peer)->answered, n)) {
-        client_fail(&peer->client, frame, "a second answer");
+        client_refuse(&peer->client, frame, "a second answer");
     }
     if (own_writer(peer)->delta_seq[n % TALLY_WINDOW] != frame->seq) {
-        client_fail(&peer->client, frame, "an answer with another seq than its change");
+        client_refuse(&peer->client, frame, "an answer with another seq than its change");
     }
     load->n_answered++;
     if (in_window(load, now)) {
@@ -198,7 +198,7 @@ static void on_frame(struct client *client, const struct frame *frame, uint64_t 
         on_committed(peer, frame, now);
         break;
     case FRAME_REJECTED:
-        client_fail(client, frame, "a rejection");
+        client_refuse(client, frame, "a rejection");
     default:
         break;
     }

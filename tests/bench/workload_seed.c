@@ -45,7 +45,7 @@ static void on_committed(struct client *client, const struct frame *frame)
     struct mp_reader reader = frame->result;
     struct mp_value result;
     if (!mp_next(&reader, &result) || result.type != MP_INT || result.i != seeding->n_asked - seeding->n_done) {
-        client_fail(client, frame, "a result of seed that is not its number of rows");
+        client_refuse(client, frame, "a result of seed that is not its number of rows");
     }
     seeding->n_done = seeding->n_asked;
     if (seeding->n_done < seeding->n_rows) {
@@ -57,7 +57,7 @@ static void on_frame(struct client *client, const struct frame *frame, uint64_t 
 {
     (void)now;
     if (frame->type == FRAME_REJECTED) {
-        client_fail(client, frame, "a rejection");
+        client_refuse(client, frame, "a rejection");
     }
     if (frame->type == FRAME_COMMITTED) {
         on_committed(client, frame);

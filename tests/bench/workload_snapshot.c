@@ -38,10 +38,10 @@ static void on_snap(struct client *client, const struct frame *frame)
     char bytes[TASK_ID_MAX];
     struct text id = task_seed_id(bytes, (uint64_t)reading->n_got);
     if (!text_equals(frame->key, id)) {
-        client_fail(client, frame, "a row that is not the next one of the seed");
+        client_refuse(client, frame, "a row that is not the next one of the seed");
     }
     if (!task_matches(frame->row, id, (uint64_t)reading->n_got)) {
-        client_fail(client, frame, "a row with other values than the seed's");
+        client_refuse(client, frame, "a row with other values than the seed's");
     }
     reading->n_got++;
 }
@@ -50,7 +50,7 @@ static void on_snap_end(struct client *client, const struct frame *frame, uint64
 {
     struct reading *reading = client->owner;
     if (reading->n_got != reading->n_rows) {
-        client_fail(client, frame, "a snapshot that does not have all rows, or more");
+        client_refuse(client, frame, "a snapshot that does not have all rows, or more");
     }
     histogram_add(&reading->took, now - reading->asked_ns);
     reading->took_s += (double)(now - reading->asked_ns) / (double)NS_PER_SEC;
