@@ -143,7 +143,7 @@ static void writer(struct fan *fan)
 
 int main(int argc, char **argv)
 {
-    static struct fan fan = {.n_sockets = 100, .frame_bytes = 170, .seconds = 3};
+    static struct fan fan = {.n_sockets = 100, .frame_bytes = 190, .seconds = 3};
     const struct option_number numbers[] = {{"sockets", &fan.n_sockets, 1, SOCKETS_MAX, "sockets that are read"},
                                             {"frame-bytes", &fan.frame_bytes, 1, 65536, "bytes of a frame"},
                                             {"seconds", &fan.seconds, 1, 60, "time of the measurement"},

@@ -222,15 +222,15 @@ static bool next_tagged(struct mp_reader *reader, uint8_t tag, struct mp_value *
     }
 }
 
-bool mp_next(struct mp_reader *reader, struct mp_value *ret_value)
+bool mp_next_any(struct mp_reader *reader, struct mp_value *ret_value)
 {
     if (reader->at == reader->end) {
         return false;
     }
     uint8_t tag = *reader->at++;
-    *ret_value = (struct mp_value){0};
     if (tag < 0x80 || tag >= 0xe0) {
         ret_value->type = MP_INT;
+        ret_value->wide = false;
         ret_value->i = (int8_t)tag;
         return true;
     }

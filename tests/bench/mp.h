@@ -59,8 +59,27 @@ struct mp_reader {
     const uint8_t *at, *end;
 };
 
-/* The next token; false when the bytes are not MessagePack or end too early. */
-bool mp_next(struct mp_reader *reader, struct mp_value *ret_value);
+/* For mp_next(): any format. */
+bool mp_next_any(struct mp_reader *reader, struct mp_value *ret_value);
+
+/*
+ * The next token; false when the bytes are not MessagePack or end too early. Of the value, only what its type names is
+ * set. Inline for short strings, which is what most of a frame is made of.
+ */
+static inline bool mp_next(struct mp_reader *reader, struct mp_value *ret_value)
+{
+    if (reader->at == reader->end || (*reader->at & 0xe0) != 0xa0) {
+        return mp_next_any(reader, ret_value);
+    }
+    uint32_t len = *reader->at & 0x1f;
+    if (reader->end - reader->at <= (ptrdiff_t)len) {
+        return false;
+    }
+    ret_value->type = MP_STR;
+    ret_value->text = (struct text){(const char *)reader->at + 1, len};
+    reader->at += 1 + len;
+    return true;
+}
 
 /* Skip the next value and everything in it, at most MP_DEPTH levels. */
 #define MP_DEPTH 32
