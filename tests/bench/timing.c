@@ -49,7 +49,8 @@ double histogram_ms(const struct histogram *histogram, double percent)
     for (uint64_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         seen += histogram->buckets[i];
         if (seen > 0 && (double)seen >= wanted) {
-            return (double)bucket_top(i) / (double)NS_PER_MS;
+            uint64_t top = bucket_top(i);
+            return (double)(top < histogram->max_ns ? top : histogram->max_ns) / (double)NS_PER_MS;
         }
     }
     return 0;
