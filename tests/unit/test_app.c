@@ -171,7 +171,7 @@ static void test_the_documented_example_is_true(void **state)
     struct buf path = {0}, text = {0};
     struct problems problems = {0};
     buf_printf(&path, "%s/docs/app.md", srcdir != NULL ? srcdir : ".");
-    assert_int_equal(file_read(path.data, 64 * 1024, &text), ERR_OK);
+    assert_int_equal(file_read(path.data, 65536, &text), ERR_OK);
     buf_append(&text, "", 1);
     const char *start = strstr(text.data, "```json\n");
     assert_non_null(start);
