@@ -202,6 +202,10 @@ static const struct mistake MISTAKES[] = {
                                    "migrations, open"},
     {"{'app':'a','kinds':{'room':{'migrations':'room'}},'version':2}",
      "unknown key \"version\"; known keys are app, auth, kinds"},
+#define X33 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    {KIND("'" X33 X33 X33 "':1"), "kinds.room: unknown key \"" X33
+                                  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; known keys are collections, commands, limits, "
+                                  "migrations, open"},
     {"{'app':'a'}", "\"kinds\" is missing; it must be an object"},
     {"{'kinds':{'room':{'migrations':'room'}}}", "\"app\" is missing; it must be a text"},
     {"{'app':'a','kinds':{'room':{}}}", "kinds.room: \"migrations\" is missing; it must be a text"},
