@@ -17,3 +17,19 @@ export async function stage(t: TestContext, options: Partial<ConnectOptions> = {
   })
   return { server, scope }
 }
+
+/** What the package throws for an application's error handler, which here would end the test. */
+export function catchThrown(t: TestContext): unknown[] {
+  const thrown: unknown[] = []
+  const later = globalThis.queueMicrotask
+  t.mock.method(globalThis, 'queueMicrotask', (run: () => void) => {
+    later(() => {
+      try {
+        run()
+      } catch (error) {
+        thrown.push(error)
+      }
+    })
+  })
+  return thrown
+}

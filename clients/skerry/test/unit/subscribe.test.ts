@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { encode } from '@msgpack/msgpack'
 import { Follower, untilStatus } from '../lib/observe.js'
 import type { MockConnection } from '../lib/mock-server.js'
-import { stage } from '../lib/stage.js'
+import { catchThrown, stage } from '../lib/stage.js'
 
 const row = (id: string, text = 'hi') => ({ id, text })
 const snap = (sub: string, id: string, text?: string) => ({ t: 'snap', sub, key: id, row: row(id, text), seq: '10' })
@@ -228,17 +228,7 @@ for (const [what, bytes] of noFrames) {
 
 test('what a handler throws reaches the application, and the rest goes on', async t => {
   const { server, scope } = await stage(t)
-  const thrown: unknown[] = []
-  const later = globalThis.queueMicrotask
-  t.mock.method(globalThis, 'queueMicrotask', (run: () => void) => {
-    later(() => {
-      try {
-        run()
-      } catch (error) {
-        thrown.push(error)
-      }
-    })
-  })
+  const thrown = catchThrown(t)
   scope.subscribe('messages', {
     onBatch: () => {
       throw new Error('a mistake in the application')
