@@ -48,7 +48,7 @@ char *buf_reserve(struct buf *buf, size_t more)
 {
     size_t need = buf->len + more;
     assert(need >= more);
-    if (need > buf->capacity) {
+    if (need > buf->capacity || buf->data == NULL) {
         size_t capacity = buf->capacity < 64 ? 64 : buf->capacity;
         while (capacity < need)
             capacity += capacity / 2;

@@ -47,6 +47,8 @@ char *buf_reserve(struct buf *buf, size_t more);
 
 void buf_append(struct buf *buf, const void *data, size_t len);
 void buf_append_slice(struct buf *buf, struct slice slice);
+
+/* Also terminates what it wrote, behind the end, so that `data` can be used as a string until the next append. */
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Drops the first `len` bytes. */

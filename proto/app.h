@@ -11,16 +11,7 @@
 #include <stddef.h>
 
 #include "base/bytes.h"
-#include "base/err.h"
-
-/* A list of mistakes, one line each: `FILE: PATH: what is wrong; what to do`. Zeroed is empty. */
-struct problems {
-    struct buf text; /* lines, each ended by '\n' */
-    size_t n;
-};
-
-void problems_add(struct problems *problems, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void problems_release(struct problems *problems);
+#include "base/problems.h"
 
 struct app_assignment {
     char *column, *expression;
@@ -82,6 +73,8 @@ struct app {
     struct app_kind *kinds;
     size_t n_kinds;
 };
+
+enum { APP_JSON_MAX = 1024 * 1024 }; /* bytes */
 
 /* Parses the bytes of an app.json; `file` is how messages name it. NULL, with problems added, if anything is wrong. */
 struct app *app_parse(struct slice json, const char *file, struct problems *problems);

@@ -24,7 +24,7 @@ enum op_type { OP_INSERT, OP_UPDATE, OP_DELETE };
 
 enum value_type { VALUE_NIL, VALUE_BOOL, VALUE_INT, VALUE_REAL, VALUE_TEXT, VALUE_BLOB, VALUE_NESTED };
 
-/* A value of a column or an argument. VALUE_NESTED is an array, a map or an unknown extension: never a column's value. */
+/* A value of a column or an argument. VALUE_NESTED is an array, a map or an unknown extension: no column holds one. */
 struct value {
     enum value_type type;
     union {
@@ -82,13 +82,14 @@ struct frame {
 };
 
 /* Decodes one message. False when it is to be dropped and counted: not one MessagePack map and nothing else, no usable
- * tag, id or collection, or (of a mut or call) the wrong shape. What else is wrong with a sub is left to the answer. */
+ * tag, id or collection, or (of a mut or call) the wrong shape. Of a repeated field the last counts. What else is wrong
+ * with a sub is left to the answer. */
 bool frame_decode(struct slice message, struct frame *ret_frame);
 
 /* The next op, or false at the end. */
 bool ops_next(struct ops *ops, struct op *ret_op);
 
-/* The next column, or false at the end. */
+/* The next column, or false at the end. A name that the peer sent twice comes twice. */
 bool columns_next(struct columns *columns, struct slice *ret_name, struct value *ret_value);
 
 /* A seq as it stands on the wire, decimal digits alone. False for anything else, and above 2^63-1. */
@@ -102,7 +103,7 @@ void frame_delta(struct buf *buf, struct slice sub, struct slice key, enum op_ty
 /* `sub` NULL: for the whole session. The same of frame_reset. */
 void frame_uptodate(struct buf *buf, uint64_t seq, const struct slice *sub);
 void frame_reset(struct buf *buf, const struct slice *sub);
-/* `result` is an encoded value, or empty for nil. */
+/* `result` is an encoded value, or empty: the field is left out then, which a client reads as nil. */
 void frame_committed(struct buf *buf, struct slice tx, uint64_t seq, struct slice result);
 /* `code` NULL: a rejection without a code. */
 void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message);

@@ -2,7 +2,7 @@
  * http - a strict parser for the head of an HTTP/1.1 request, and the few things one asks of it.
  *
  * It borrows from the input. What RFC 9112 lets a server refuse is refused: bare CR or LF, folded lines, spaces before
- * a colon, control characters, more than one Host, any body (the contract has none yet).
+ * a colon, control characters, more than one Host, a target that is no path, any body (the contract has none yet).
  */
 #ifndef PROTO_HTTP_H
 #define PROTO_HTTP_H
@@ -30,7 +30,8 @@ struct http_request {
 
 enum http_status { HTTP_DONE, HTTP_MORE, HTTP_BAD };
 
-/* HTTP_MORE as long as the head has no end (the caller bounds it by HTTP_HEAD_MAX). HTTP_BAD: answer 400 and close. */
+/* HTTP_MORE as long as the head has no end; HTTP_BAD (answer 400 and close) as soon as it is wrong or longer than
+ * HTTP_HEAD_MAX. `ret_request` means something with HTTP_DONE alone. */
 enum http_status http_parse(struct slice in, struct http_request *ret_request);
 
 /* The value of a header, by name in any case; NULL if it is missing. Of several, the first. */
@@ -39,13 +40,15 @@ const struct slice *http_header(const struct http_request *request, const char *
 /* Whether a comma-separated header holds `token`, in any case ("Connection: keep-alive, Upgrade"). */
 bool http_header_has(const struct http_request *request, const char *name, const char *token);
 
-/* Finds parameter `name` in a query and appends its decoded value. False if it is missing or its encoding is broken. */
+/* Finds parameter `name` in a query and appends its decoded value, the first of several. False, with nothing appended,
+ * if it is missing or its encoding is broken. */
 bool http_query_get(struct slice query, const char *name, struct buf *ret_value);
 
 /* Finds cookie `name`; the value as sent, without quotes. */
 bool http_cookie_get(const struct http_request *request, const char *name, struct slice *ret_value);
 
-/* Appends the percent-decoded `text`. False if an escape is broken; `plus` also makes '+' a space. */
+/* Appends the percent-decoded `text`; `plus` also makes '+' a space. False, with nothing appended, if an escape is
+ * broken. What comes out may be any bytes, NUL too. */
 bool http_percent_decode(struct slice text, bool plus, struct buf *ret_text);
 
 /* Appends `text` with everything but unreserved characters percent-encoded. */

@@ -23,12 +23,13 @@ struct scope_name {
     struct slice app, kind, id; /* borrow from `text`: a copy of the struct must be made with scope_name_copy */
 };
 
-/* Of what a name hashes to, the first 12 bits are its slot, and its file is named after the whole. */
+/* The front half of the name's SHA-256: clients choose ids, and no two may share a file. Its first 12 bits are the
+ * slot, and the scope's file is named after the whole. */
 struct scope_hash {
     uint8_t bytes[16];
 };
 
-/* Reads `/v1/{app}/{kind}/{id}/sync`, percent-encoded. False if `path` is not such a path. */
+/* Reads `/v1/{app}/{kind}/{id}/sync`, the id percent-encoded. False if `path` is not such a path. */
 bool route_parse_sync(struct slice path, struct scope_name *ret_name);
 
 /* Reads `app/kind/id`, decoded. */

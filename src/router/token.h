@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "proto/app.h"
+#include "base/problems.h"
 
 struct keyset;
 

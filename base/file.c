@@ -1,0 +1,49 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Reads until the end, one byte past `max` at most: the size that stat told may be old by now. */
+static enum err read_all(int fd, size_t max, struct buf *ret)
+{
+    enum { STEP = 16 * 1024 };
+    size_t start = ret->len;
+    for (;;) {
+        size_t left = max + 1 - (ret->len - start);
+        ssize_t n = read(fd, buf_reserve(ret, STEP), left < STEP ? left : STEP);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ERR_IO;
+        if (n == 0)
+            return ERR_OK;
+        ret->len += (size_t)n;
+        if (ret->len - start > max)
+            return ERR_TOO_LARGE;
+    }
+}
+
+enum err file_read(const char *path, size_t max, struct buf *ret)
+{
+    /* Without O_NONBLOCK, a named pipe would hold up the open. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO;
+    size_t start = ret->len;
+    struct stat st;
+    enum err err = ERR_OK;
+    if (fstat(fd, &st) < 0)
+        err = ERR_IO;
+    else if (!S_ISREG(st.st_mode))
+        err = ERR_INVALID;
+    else
+        err = read_all(fd, max, ret);
+    int saved_errno = errno;
+    close(fd);
+    errno = saved_errno;
+    if (err != ERR_OK)
+        ret->len = start;
+    return err;
+}

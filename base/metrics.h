@@ -1,0 +1,51 @@
+/*
+ * metrics - what this process counts, as one table: a name, a kind and a help text each.
+ *
+ * The text is Prometheus' exposition format. Thread: any (relaxed atomics; a number is exact, a set of them is not).
+ */
+#ifndef BASE_METRICS_H
+#define BASE_METRICS_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+#define METRICS_TABLE(X)                                                                                               \
+    X(ROUTER_CONNECTIONS, "skerry_router_connections", "gauge", "open client sockets")                                 \
+    X(ROUTER_SESSIONS, "skerry_router_sessions", "gauge", "attached sessions")                                         \
+    X(ROUTER_BAD_REQUESTS, "skerry_router_bad_requests_total", "counter", "requests that were not HTTP")               \
+    X(ROUTER_REFUSED_IDENTITY, "skerry_router_refused_identity_total", "counter", "upgrades without an identity")      \
+    X(ROUTER_REFUSED_OPEN, "skerry_router_refused_open_total", "counter", "upgrades that the rule `open` refused")     \
+    X(ROUTER_REFUSED_ORIGIN, "skerry_router_refused_origin_total", "counter", "upgrades from a foreign origin")        \
+    X(ROUTER_PROTOCOL_ERRORS, "skerry_router_protocol_errors_total", "counter", "sockets closed for broken framing")   \
+    X(ROUTER_OVERSIZED_FRAMES, "skerry_router_oversized_frames_total", "counter", "messages above the frame limit")    \
+    X(ROUTER_THROTTLED, "skerry_router_throttled_total", "counter", "times a socket was not read for its frame rate")  \
+    X(ROUTER_SILENT, "skerry_router_silent_total", "counter", "sockets closed because the peer was silent")            \
+    X(ROUTER_STALLED, "skerry_router_stalled_total", "counter", "sockets closed because the peer did not read")        \
+    X(ROUTER_ACCEPT_PAUSES, "skerry_router_accept_pauses_total", "counter", "times no descriptor was left to accept")  \
+    X(ROUTER_LINKS_LOST, "skerry_router_links_lost_total", "counter", "connections to shards that broke")              \
+    X(SHARD_SESSIONS, "skerry_shard_sessions", "gauge", "attached sessions")                                           \
+    X(SHARD_SCOPES, "skerry_shard_scopes", "gauge", "scopes in memory")                                                \
+    X(SHARD_TURNS, "skerry_shard_turns_total", "counter", "turns that did work")                                       \
+    X(SHARD_FRAMES_DROPPED, "skerry_shard_frames_dropped_total", "counter", "undecodable frames of clients")           \
+    X(SHARD_COMMITTED, "skerry_shard_committed_total", "counter", "transactions committed")                            \
+    X(SHARD_REJECTED, "skerry_shard_rejected_total", "counter", "transactions rejected")                               \
+    X(SHARD_REPLAYED, "skerry_shard_replayed_total", "counter", "receipts sent again")                                 \
+    X(SHARD_RESETS, "skerry_shard_resets_total", "counter", "resets sent, refusals included")                          \
+    X(SHARD_SUBS_REFUSED, "skerry_shard_subs_refused_total", "counter", "subscriptions refused")                       \
+    X(SHARD_SCOPE_FAILURES, "skerry_shard_scope_failures_total", "counter", "scopes closed because a commit failed")
+
+enum metric {
+#define METRICS_ENUM(id, name, kind, help) METRIC_##id,
+    METRICS_TABLE(METRICS_ENUM)
+#undef METRICS_ENUM
+    METRIC_N
+};
+
+void metric_add(enum metric metric, int64_t more);
+uint64_t metric_get(enum metric metric);
+
+/* Appends the metrics whose names start with `prefix`. */
+void metrics_print(struct buf *buf, const char *prefix);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * database - one SQLite connection, as Skerry uses it: whose SQL may do what, and the functions that rules call.
+ *
+ * SQL of an app is prepared as what it is (a migration, a rule, a command's statement, or one that the server
+ * generated for the app's tables), and an authorizer refuses what that may not do. Triggers and views are compiled with
+ * the statement that reaches them, so none of them gets further than it. Only SQL_OURS sees the `_sync_` tables.
+ *
+ * Thread: one at a time; opened without SQLite's mutexes.
+ */
+#ifndef SHARDS_SCOPE_DATABASE_H
+#define SHARDS_SCOPE_DATABASE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "shards/scope/claims.h"
+
+enum sql_kind {
+    SQL_OURS,      /* the server's own bookkeeping */
+    SQL_MIGRATION, /* may change the schema */
+    SQL_STATEMENT, /* reads and writes rows */
+    SQL_RULE,      /* reads */
+};
+
+/* What claim(), scope_id() and now_ms() answer while a statement runs. */
+struct sql_context {
+    const struct claims *claims; /* NULL: every claim is NULL */
+    struct slice scope_id;
+    int64_t now_ms;
+};
+
+struct database {
+    sqlite3 *db;
+    enum sql_kind preparing;
+    const char *denied; /* why the authorizer last said no */
+    struct sql_context context;
+};
+
+/* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. */
+enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why);
+void database_close(struct database *database);
+
+/* Prepares one statement; anything behind it is an error. On failure NULL, and `ret_why` (unless NULL) says why. */
+sqlite3_stmt *database_prepare(struct database *database, enum sql_kind kind, const char *sql, struct buf *ret_why);
+
+/* Runs statements that give no rows, as `kind`. On failure `ret_why` (unless NULL) says why. */
+enum err database_run(struct database *database, enum sql_kind kind, const char *sql, struct buf *ret_why);
+
+/* Steps a statement to its end and resets it: SQLITE_OK or the extended error code. */
+int statement_run(sqlite3_stmt *statement);
+
+/* ERR_FULL, ERR_DAMAGED or ERR_IO. */
+enum err database_err(int code);
+
+#endif

@@ -1,0 +1,280 @@
+#include "shards/scope/kind_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a mistake is: `kinds.room.collections.messages`, for the messages. */
+struct place {
+    const struct app *app;
+    const struct kind *kind;
+    struct problems *problems;
+};
+
+#define COMPLAIN(place, path, format, ...)                                                                             \
+    problems_add((place)->problems, "%s/app.json: kinds.%s." path ": " format, (place)->app->dir,                      \
+                 (place)->kind->def->name, __VA_ARGS__)
+
+#define COMPLAIN_TABLE(place, table, format, ...)                                                                      \
+    problems_add((place)->problems, "%s/%s: table %s: " format, (place)->app->dir, (place)->kind->def->migrations,     \
+                 table, __VA_ARGS__)
+
+static bool contains_word(const char *text, const char *word)
+{
+    size_t len = strlen(word);
+    for (; *text != '\0'; text++)
+        if (sqlite3_strnicmp(text, word, (int)len) == 0)
+            return true;
+    return false;
+}
+
+/* SQLite's rules 1 and 2 of column affinity. */
+static bool has_text_affinity(const char *type)
+{
+    return type != NULL && !contains_word(type, "INT") &&
+           (contains_word(type, "CHAR") || contains_word(type, "CLOB") || contains_word(type, "TEXT"));
+}
+
+static void check_table(const struct place *place, struct database *database, const char *table, const char *sql)
+{
+    sqlite3_stmt *count =
+        database_prepare(database, SQL_OURS, "SELECT count(*) FROM pragma_table_info(?) WHERE pk > 0", NULL);
+    sqlite3_bind_text(count, 1, table, -1, SQLITE_STATIC);
+    if (sqlite3_step(count) == SQLITE_ROW && sqlite3_column_int(count, 0) == 0)
+        COMPLAIN_TABLE(place, table, "%s", "has no primary key; rows are replayed by primary key, so give it one");
+    sqlite3_finalize(count);
+    if (contains_word(sql, "AUTOINCREMENT"))
+        COMPLAIN_TABLE(place, table, "%s", "uses AUTOINCREMENT; keys are minted by clients or by INTEGER PRIMARY KEY");
+}
+
+static void check_all_tables(const struct place *place, struct database *database)
+{
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS,
+                                          "SELECT name, sql FROM sqlite_schema WHERE type = 'table'"
+                                          " AND name NOT LIKE '\\_sync\\_%' ESCAPE '\\'"
+                                          " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+                                          NULL);
+    while (sqlite3_step(read) == SQLITE_ROW)
+        check_table(place, database, (const char *)sqlite3_column_text(read, 0),
+                    (const char *)sqlite3_column_text(read, 1));
+    sqlite3_finalize(read);
+}
+
+static bool is_table(struct database *database, const char *name)
+{
+    sqlite3_stmt *find =
+        database_prepare(database, SQL_OURS, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", NULL);
+    sqlite3_bind_text(find, 1, name, -1, SQLITE_STATIC);
+    bool found = sqlite3_step(find) == SQLITE_ROW;
+    sqlite3_finalize(find);
+    return found;
+}
+
+/* The key must be the table's whole primary key; and nothing may be computed when a row is read. */
+static void check_column(const struct place *place, const struct app_collection *def, sqlite3_stmt *column,
+                         bool *ret_has_key)
+{
+    enum { NAME = 1, PK = 5, HIDDEN = 6, VIRTUAL = 2 };
+    const char *name = (const char *)sqlite3_column_text(column, NAME);
+    bool is_key = strcmp(name, def->key) == 0, in_pk = sqlite3_column_int(column, PK) > 0;
+    if (is_key)
+        *ret_has_key = in_pk;
+    if (in_pk && !is_key)
+        COMPLAIN(place, "collections.%s.key", "the primary key of the table holds %s too; it must be \"%s\" alone",
+                 def->name, name, def->key);
+    if (sqlite3_column_int(column, HIDDEN) == VIRTUAL)
+        COMPLAIN_TABLE(place, def->name, "column %s is a VIRTUAL generated column; make it STORED", name);
+}
+
+static void check_key(const struct place *place, const struct app_collection *def, struct database *database)
+{
+    const char *type = NULL, *collation = NULL;
+    if (sqlite3_table_column_metadata(database->db, "main", def->name, def->key, &type, &collation, NULL, NULL, NULL))
+        return;
+    if (!has_text_affinity(type))
+        COMPLAIN(place, "collections.%s.key", "column %s is declared %s; a key needs TEXT", def->name, def->key,
+                 type == NULL || *type == '\0' ? "without a type" : type);
+    if (sqlite3_stricmp(collation, "BINARY") != 0)
+        COMPLAIN(place, "collections.%s.key", "column %s is declared COLLATE %s; keys compare by bytes, so leave it out",
+                 def->name, def->key, collation);
+}
+
+static void check_collection(const struct place *place, const struct app_collection *def, struct database *database)
+{
+    if (!is_table(database, def->name)) {
+        COMPLAIN(place, "collections.%s", "the migrations in %s create no table of that name", def->name,
+                 place->kind->def->migrations);
+        return;
+    }
+    bool has_key = false;
+    sqlite3_stmt *columns = database_prepare(database, SQL_OURS, "SELECT * FROM pragma_table_xinfo(?)", NULL);
+    sqlite3_bind_text(columns, 1, def->name, -1, SQLITE_STATIC);
+    while (sqlite3_step(columns) == SQLITE_ROW)
+        check_column(place, def, columns, &has_key);
+    sqlite3_finalize(columns);
+    if (!has_key)
+        COMPLAIN(place, "collections.%s.key", "\"%s\" is not the primary key of the table; declare it TEXT PRIMARY KEY",
+                 def->name, def->key);
+    check_key(place, def, database);
+}
+
+bool kind_check_tables(const struct kind *kind, const struct app *app, struct database *database,
+                       struct problems *problems)
+{
+    struct place place = {app, kind, problems};
+    size_t before = problems->n;
+    check_all_tables(&place, database);
+    for (size_t i = 0; i < kind->def->n_collections; i++)
+        check_collection(&place, &kind->def->collections[i], database);
+    return problems->n == before;
+}
+
+static void check_named_column(const struct place *place, const struct collection *collection, const char *operation,
+                               const char *key, const char *name)
+{
+    int column = collection_find_column(collection, slice_str(name));
+    if (column == COLUMN_NONE)
+        COMPLAIN(place, "collections.%s.%s.%s", "the table has no column %s", collection->def->name, operation, key,
+                 name);
+    else if (collection->columns[column].is_generated)
+        COMPLAIN(place, "collections.%s.%s.%s", "%s is a generated column, so nobody can write it",
+                 collection->def->name, operation, key, name);
+}
+
+static void check_rule_columns(const struct place *place, const struct collection *collection, const char *operation,
+                               const struct app_rule *rule)
+{
+    for (size_t i = 0; i < rule->n_columns; i++)
+        check_named_column(place, collection, operation, "columns", rule->columns[i]);
+    for (size_t i = 0; i < rule->n_set; i++)
+        check_named_column(place, collection, operation, "set", rule->set[i].column);
+}
+
+bool kind_check_columns(const struct kind *kind, const struct app *app, struct problems *problems)
+{
+    struct place place = {app, kind, problems};
+    size_t before = problems->n;
+    for (size_t i = 0; i < kind->n_collections; i++) {
+        const struct collection *collection = &kind->collections[i];
+        check_rule_columns(&place, collection, "insert", &collection->def->insert);
+        check_rule_columns(&place, collection, "update", &collection->def->update);
+    }
+    return problems->n == before;
+}
+
+/* Which names may stand behind a colon. */
+typedef bool parameter_check(const void *of, struct slice name);
+
+static bool is_column(const void *of, struct slice name)
+{
+    return collection_find_column(of, name) != COLUMN_NONE;
+}
+
+static bool is_argument(const void *of, struct slice name)
+{
+    const struct app_command *def = of;
+    for (size_t i = 0; i < def->n_args; i++)
+        if (slice_eq(slice_str(def->args[i].name), name))
+            return true;
+    return false;
+}
+
+static bool is_nothing(const void *of, struct slice name)
+{
+    (void)of;
+    (void)name;
+    return false;
+}
+
+/* Appends to `why` what is wrong with the first bad parameter. */
+static void check_parameters(sqlite3_stmt *statement, parameter_check *check, const void *of, struct buf *why)
+{
+    for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
+        const char *name = sqlite3_bind_parameter_name(statement, i);
+        if (name != NULL && strcmp(name, KEY_PARAMETER) == 0)
+            continue;
+        if (name == NULL || name[0] != ':' || !check(of, slice_str(name + 1))) {
+            buf_printf(why, "no value is known for parameter %s", name == NULL ? "?" : name);
+            return;
+        }
+    }
+}
+
+/* Appends to `why` what is wrong with the statement; it stays empty for a good one. */
+static void check_statement(struct database *database, enum sql_kind kind, const char *sql, int columns,
+                            parameter_check *check, const void *of, struct buf *why)
+{
+    if (sql == NULL)
+        return;
+    sqlite3_stmt *statement = database_prepare(database, kind, sql, why);
+    if (statement == NULL)
+        return;
+    if (columns > 0 && sqlite3_column_count(statement) != columns)
+        buf_printf(why, "is not one expression");
+    else
+        check_parameters(statement, check, of, why);
+    sqlite3_finalize(statement);
+}
+
+static void check_collection_sql(const struct place *place, const struct collection *collection,
+                                 struct database *database)
+{
+    const struct app_collection *def = collection->def;
+    const struct {
+        enum collection_sql which;
+        const char *path;
+        int columns;
+        parameter_check *check;
+    } RULES[] = {
+        {COLLECTION_INSERT_SET, "insert.set", (int)def->insert.n_set, is_column},
+        {COLLECTION_UPDATE_SET, "update.set", (int)def->update.n_set, is_column},
+        {COLLECTION_INSERT_AUTHORIZE, "insert.authorize", 1, is_column},
+        {COLLECTION_UPDATE_AUTHORIZE, "update.authorize", 1, is_column},
+        {COLLECTION_DELETE_AUTHORIZE, "delete.authorize", 1, is_nothing},
+    };
+    for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) {
+        struct buf why = {0};
+        check_statement(database, SQL_RULE, collection->sql[RULES[i].which], RULES[i].columns, RULES[i].check,
+                        collection, &why);
+        if (why.len > 0)
+            COMPLAIN(place, "collections.%s.%s", "%.*s", def->name, RULES[i].path, (int)why.len, why.data);
+        buf_release(&why);
+    }
+}
+
+static void complain_command(const struct place *place, const struct command *command, const char *path,
+                             struct buf *why)
+{
+    if (why->len > 0)
+        COMPLAIN(place, "commands.%s.%s", "%.*s", command->def->name, path, (int)why->len, why->data);
+    buf_release(why);
+}
+
+static void check_command_sql(const struct place *place, const struct command *command, struct database *database)
+{
+    struct buf why = {0};
+    check_statement(database, SQL_RULE, command->authorize_sql, 1, is_argument, command->def, &why);
+    complain_command(place, command, "authorize", &why);
+    for (size_t i = 0; i < command->def->n_execute; i++) {
+        check_statement(database, SQL_STATEMENT, command->def->execute[i], 0, is_argument, command->def, &why);
+        complain_command(place, command, "execute", &why);
+    }
+    check_statement(database, SQL_RULE, command->def->result, 0, is_argument, command->def, &why);
+    complain_command(place, command, "result", &why);
+}
+
+bool kind_check_sql(const struct kind *kind, const struct app *app, struct database *database,
+                    struct problems *problems)
+{
+    struct place place = {app, kind, problems};
+    struct buf why = {0};
+    size_t before = problems->n;
+    check_statement(database, SQL_RULE, kind->open_sql, 1, is_nothing, NULL, &why);
+    if (why.len > 0)
+        COMPLAIN(&place, "open", "%.*s", (int)why.len, why.data);
+    buf_release(&why);
+    for (size_t i = 0; i < kind->n_collections; i++)
+        check_collection_sql(&place, &kind->collections[i], database);
+    for (size_t i = 0; i < kind->n_commands; i++)
+        check_command_sql(&place, &kind->commands[i], database);
+    return problems->n == before;
+}

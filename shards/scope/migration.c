@@ -1,0 +1,163 @@
+#include "shards/scope/migration.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+enum { MIGRATION_BYTES_MAX = 4 << 20, MIGRATIONS_MAX = 9999 };
+
+static void checksum(struct slice sql, char ret_text[65])
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    SHA256((const unsigned char *)sql.data, sql.len, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+}
+
+static int is_sql(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".sql") == 0;
+}
+
+static bool has_number(const char *name, size_t number)
+{
+    char expected[8];
+    snprintf(expected, sizeof expected, "%04zu_", number);
+    return strncmp(name, expected, 5) == 0;
+}
+
+static bool load_one(struct migrations *migrations, const char *dir, const char *name, struct problems *problems)
+{
+    struct migration *migration = &migrations->items[migrations->n];
+    struct buf sql = {0};
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", dir, name) < 0)
+        abort();
+    enum err err = has_number(name, migrations->n + 1) ? file_read(path, MIGRATION_BYTES_MAX, &sql) : ERR_INVALID;
+    if (err == ERR_INVALID)
+        problems_add(problems, "%s: migrations are numbered without gaps; this one must start with %04zu_", path,
+                     migrations->n + 1);
+    else if (err != ERR_OK)
+        problems_add(problems, "%s: cannot be read: %s (at most %d bytes)", path, err_text(err), MIGRATION_BYTES_MAX);
+    if (err == ERR_OK) {
+        checksum(buf_slice(&sql), migration->checksum);
+        migration->name = mem_dup(slice_str(name));
+        migration->sql = mem_dup(buf_slice(&sql));
+        migrations->n++;
+    }
+    buf_release(&sql);
+    free(path);
+    return err == ERR_OK;
+}
+
+bool migrations_load(struct migrations *migrations, const char *app_dir, const char *folder, struct problems *problems)
+{
+    char *dir = NULL;
+    struct dirent **entries = NULL;
+    if (asprintf(&dir, "%s/%s", app_dir, folder) < 0)
+        abort();
+    *migrations = (struct migrations){0};
+    int n = scandir(dir, &entries, is_sql, alphasort);
+    bool ok = n > 0 && n <= MIGRATIONS_MAX;
+    if (n < 0)
+        problems_add(problems, "%s: cannot be read: %s", dir, strerror(errno));
+    else if (!ok)
+        problems_add(problems, "%s: no migrations; the first is a file 0001_NAME.sql that creates the tables", dir);
+    if (ok)
+        migrations->items = mem_zero((size_t)n, sizeof *migrations->items);
+    for (int i = 0; i < n; i++) {
+        ok = ok && load_one(migrations, dir, entries[i]->d_name, problems);
+        free(entries[i]);
+    }
+    free(entries);
+    free(dir);
+    return ok;
+}
+
+void migrations_release(struct migrations *migrations)
+{
+    for (size_t i = 0; i < migrations->n; i++) {
+        free(migrations->items[i].name);
+        free(migrations->items[i].sql);
+    }
+    free(migrations->items);
+    *migrations = (struct migrations){0};
+}
+
+/* How many have run, after comparing them with what is there now. */
+static enum err count_applied(const struct migrations *migrations, struct database *database, size_t *ret_n,
+                              struct buf *ret_why)
+{
+    sqlite3_stmt *read =
+        database_prepare(database, SQL_OURS, "SELECT checksum, name FROM _sync_migrations ORDER BY number", ret_why);
+    if (read == NULL)
+        return ERR_DAMAGED;
+    enum err err = ERR_OK;
+    size_t n = 0;
+    while (err == ERR_OK && sqlite3_step(read) == SQLITE_ROW) {
+        const char *ran = (const char *)sqlite3_column_text(read, 0);
+        if (n >= migrations->n) {
+            buf_printf(ret_why, "migration %zu (%s) ran here, but the app has it no more; put the file back", n + 1,
+                       sqlite3_column_text(read, 1));
+            err = ERR_INVALID;
+        } else if (strcmp(ran, migrations->items[n].checksum) != 0) {
+            buf_printf(ret_why, "%s was changed after it ran; undo that, and write a new migration instead",
+                       migrations->items[n].name);
+            err = ERR_INVALID;
+        }
+        n++;
+    }
+    sqlite3_finalize(read);
+    *ret_n = n;
+    return err;
+}
+
+static enum err remember(struct database *database, const struct migration *migration, size_t number)
+{
+    sqlite3_stmt *write = database_prepare(
+        database, SQL_OURS, "INSERT INTO _sync_migrations(number, name, checksum) VALUES(?, ?, ?)", NULL);
+    if (write == NULL)
+        return ERR_DAMAGED;
+    sqlite3_bind_int64(write, 1, (sqlite3_int64)number);
+    sqlite3_bind_text(write, 2, migration->name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(write, 3, migration->checksum, -1, SQLITE_STATIC);
+    int code = statement_run(write);
+    sqlite3_finalize(write);
+    return code == SQLITE_OK ? ERR_OK : database_err(code);
+}
+
+static enum err apply_one(const struct migration *migration, size_t number, struct database *database,
+                          struct buf *ret_why)
+{
+    enum err err = database_run(database, SQL_OURS, "BEGIN IMMEDIATE", ret_why);
+    if (err != ERR_OK)
+        return err;
+    err = database_run(database, SQL_MIGRATION, migration->sql, ret_why);
+    if (err == ERR_OK)
+        err = remember(database, migration, number);
+    if (err == ERR_OK)
+        err = database_run(database, SQL_OURS, "COMMIT", ret_why);
+    if (err != ERR_OK && !sqlite3_get_autocommit(database->db))
+        database_run(database, SQL_OURS, "ROLLBACK", NULL);
+    return err;
+}
+
+enum err migrations_apply(const struct migrations *migrations, struct database *database, struct buf *ret_why)
+{
+    size_t applied = 0;
+    enum err err = count_applied(migrations, database, &applied, ret_why);
+    for (size_t i = applied; err == ERR_OK && i < migrations->n; i++) {
+        struct buf why = {0};
+        err = apply_one(&migrations->items[i], i + 1, database, &why);
+        if (err != ERR_OK)
+            buf_printf(ret_why, "%s: %.*s", migrations->items[i].name, (int)why.len, why.data == NULL ? "" : why.data);
+        buf_release(&why);
+    }
+    return err;
+}
