@@ -1,8 +1,8 @@
 /**
- * scope - one scope as its client sees it: a connection, its subscriptions, its unanswered transactions, one cursor.
+ * scope - one scope as its client sees it: a connection, its subscriptions, its unanswered transactions.
  *
- * The cursor is the position up to which every complete subscription has been given everything. Boundaries move it,
- * after what they commit was delivered; a reconnection resumes from it.
+ * The contract's cursor lives in the subscriptions: a boundary moves each that is live, and leaves one that is still
+ * catching up where it was. So however a resume is torn apart, nobody resumes past what it misses.
  */
 import { SkerryError, guarded } from './error.js'
 import { checkName, checkOps } from './check.js'
@@ -10,7 +10,6 @@ import { decodeFrame, encodeFrame, type ClientFrame, type Op, type Row, type Ser
 import { Link, type LinkOptions } from './link.js'
 import { Listeners } from './listeners.js'
 import { Outbox, type Transaction } from './outbox.js'
-import { laterSeq } from './seq.js'
 import { SubscriptionState, type Batch, type SubscriptionHandlers } from './subscription.js'
 import { uuid } from '#uuid'
 
@@ -43,7 +42,6 @@ export class Scope {
   readonly #subscriptions = new Map<string, SubscriptionState>()
   readonly #onStatus = new Listeners<Status>()
   #status: Status = 'connecting'
-  #cursor: string | undefined
   #subscriptionCount = 0
   #resetTimer: ReturnType<typeof setTimeout> | undefined
   #closeReason: SkerryError | undefined
@@ -162,11 +160,10 @@ export class Scope {
     if (this.#subscriptions.delete(id) && this.#link.isUp) this.#send({ t: 'unsub', subId: id })
   }
 
-  /** Asks for a subscription: from the cursor if nothing up to it is missing, else whole. */
+  /** Asks for a subscription: from its position if it has one, else whole. */
   #ask(subscription: SubscriptionState): void {
-    const since = subscription.isComplete ? this.#cursor : undefined
-    subscription.asked(since !== undefined)
-    this.#send({ t: 'sub', subId: subscription.id, collection: subscription.collection, since })
+    this.#send({ t: 'sub', subId: subscription.id, collection: subscription.collection, since: subscription.position })
+    subscription.asked()
   }
 
   #send(frame: ClientFrame): void {
@@ -223,7 +220,7 @@ export class Scope {
       case 'uptodate':
         return this.#onUpToDate(frame.seq, frame.sub)
       case 'committed':
-        this.#commit(laterSeq(this.#cursor, frame.seq))
+        this.#commit(frame.seq)
         return this.#outbox.resolve(frame.txId, { seq: frame.seq, result: frame.result ?? null })
       case 'rejected':
         return this.#outbox.reject(frame.txId, rejection(frame.error))
@@ -236,23 +233,25 @@ export class Scope {
     const subscription = this.#subscriptions.get(id)
     if (!subscription) return
     const rows = subscription.snapEnd()
-    this.#commit(laterSeq(this.#cursor, seq), [[subscription, rows]])
+    this.#commit(seq, { snapshot: [subscription, rows] })
     this.#ready(subscription)
   }
 
-  /** Unlike the other boundaries this one may take the cursor back: too early a cursor costs a few rows, too late a one a gap. */
+  /** Unlike the other boundaries this one may take a position back: too early a one costs a few rows, too late a one a gap. */
   #onUpToDate(seq: string, id: string | undefined): void {
-    this.#commit(seq)
     const subscription = id === undefined ? undefined : this.#subscriptions.get(id)
-    if (subscription?.caughtUp()) this.#ready(subscription)
+    const hasCaughtUp = subscription?.caughtUp()
+    this.#commit(seq, { mayGoBack: true })
+    if (hasCaughtUp) this.#ready(subscription!)
   }
 
-  /** A boundary: what every subscription has gathered becomes visible, and the cursor moves. */
-  #commit(cursor: string, batches: [SubscriptionState, Batch][] = []): void {
-    this.#cursor = cursor
+  /** A boundary: positions move, and what the subscriptions have gathered becomes visible. */
+  #commit(seq: string, { snapshot, mayGoBack = false }: { snapshot?: [SubscriptionState, Batch]; mayGoBack?: boolean } = {}): void {
+    const batches = snapshot ? [snapshot] : []
     for (const subscription of this.#subscriptions.values()) {
       const batch = subscription.take()
       if (batch) batches.push([subscription, batch])
+      subscription.advance(seq, mayGoBack)
     }
     for (const [subscription, batch] of batches) {
       if (this.#isCurrent(subscription)) guarded(() => subscription.handlers.onBatch(batch))

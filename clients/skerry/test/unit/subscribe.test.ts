@@ -74,7 +74,7 @@ test('a snapshot that was cut off begins anew, and none of its first rows stay',
   assert.deepEqual(messages.diary, ['snapshot a', 'ready'])
 })
 
-test('one cursor serves all: only a complete subscription resumes from it', async t => {
+test('only a complete subscription resumes', async t => {
   const { server, scope } = await stage(t)
   const messages = new Follower(scope, 'messages')
   const pins = new Follower(scope, 'pins')
@@ -94,6 +94,28 @@ test('one cursor serves all: only a complete subscription resumes from it', asyn
 
   const third = await server.connection()
   assert.equal((await third.frame('sub'))['since'], '10')
+  assert.equal((await third.frame('sub'))['since'], '10')
+})
+
+test('a boundary in the middle of a resume does not speak for who has not caught up', async t => {
+  const { server, scope } = await stage(t)
+  const messages = new Follower(scope, 'messages')
+  const pins = new Follower(scope, 'pins')
+  const first = await server.connection()
+  await serveSnapshot(first, 'a')
+  await serveSnapshot(first, 'p')
+  await pins.untilNoted('ready')
+  await first.drop()
+
+  const second = await server.connection()
+  const { subId } = await second.frame('sub')
+  await second.frame('sub')
+  second.send({ t: 'uptodate', seq: '10', sub: subId }, { t: 'uptodate', seq: '50' }, upsert(subId, 'b', '51'), { t: 'uptodate', seq: '51' })
+  await messages.untilNoted('batch +b')
+  await second.drop()
+
+  const third = await server.connection()
+  assert.equal((await third.frame('sub'))['since'], '51')
   assert.equal((await third.frame('sub'))['since'], '10')
 })
 
