@@ -27,8 +27,8 @@ export interface Subscription {
 
 export interface TransactionOptions {
   /**
-   * The transaction's id, 1 to 128 bytes; a UUID by default. Give one to be able to repeat a transaction later, say after
-   * a page was closed before the answer came: whatever its id had done is not done again, and the answer is the same.
+   * The transaction's id, 1 to 128 bytes; a UUID by default. Give one to be able to repeat a transaction later, say
+   * after a page was closed before the answer came: it is not done again, and the answer is the same.
    */
   txId?: string
 }
@@ -103,8 +103,8 @@ export class Scope {
   }
 
   /**
-   * Sends operations on one collection as one transaction: all of them happen, or none. It is kept, and sent again after
-   * a disconnection, until the server answers. Values are copied at once. At most 128 operations (server default).
+   * Sends operations on one collection as one transaction: all of them happen, or none. It is kept, and sent again
+   * after a disconnection, until the server answers. Values are copied at once. At most 128 operations, by default.
    */
   mutate(collection: string, ops: readonly Op[], options: TransactionOptions = {}): Transaction {
     return this.#submit(options, txId => {
@@ -114,13 +114,18 @@ export class Scope {
 
   /** Runs one of the app's commands, as one transaction like `mutate`; `confirmed` has its result. */
   call(name: string, args: object | null = null, options: TransactionOptions = {}): Transaction {
-    return this.#submit(options, txId => ({ t: 'call', txId, name: checkName('the command', name), args: args && { ...args } }))
+    return this.#submit(options, txId => ({
+      t: 'call',
+      txId,
+      name: checkName('the command', name),
+      args: args && { ...args },
+    }))
   }
 
   /**
    * Connects again after the server has closed for good, with a fresh token and everything as it was: subscriptions,
-   * and transactions that were not answered. For the same user only: another user's transactions would be done twice,
-   * so for another user `close()`, and `connect` anew. In every other state it does nothing.
+   * and transactions that were not answered. For the same user only: as another's, a transaction could be done twice.
+   * For another user `close()`, and `connect` anew. In every other state this does nothing.
    */
   reconnect(): void {
     if (this.#closeReason === undefined) return
@@ -145,7 +150,10 @@ export class Scope {
     return this.#status === 'closed' && this.#closeReason === undefined
   }
 
-  #submit(options: TransactionOptions, makeFrame: (txId: string) => Extract<ClientFrame, { txId: string }>): Transaction {
+  #submit(
+    options: TransactionOptions,
+    makeFrame: (txId: string) => Extract<ClientFrame, { txId: string }>,
+  ): Transaction {
     const txId = options.txId ?? uuid()
     const checkedFrame = () => {
       if (this.#isEnded) throw closedError()
@@ -203,7 +211,8 @@ export class Scope {
       frame = decodeFrame(bytes)
     } catch (cause) {
       // To skip it could leave a gap that nobody notices; what the server says from the cursor on leaves none.
-      this.#link.fail(new SkerryError('PROTOCOL', `the server sent what is no frame: ${(cause as Error).message}`, { cause }))
+      const what = (cause as Error).message
+      this.#link.fail(new SkerryError('PROTOCOL', `the server sent what is no frame: ${what}`, { cause }))
       return
     }
     if (frame) this.#onFrame(frame)
@@ -237,7 +246,7 @@ export class Scope {
     this.#ready(subscription)
   }
 
-  /** Unlike the other boundaries this one may take a position back: too early a one costs a few rows, too late a one a gap. */
+  /** Unlike other boundaries it may take a position back: too early a one costs a few rows, too late a one a gap. */
   #onUpToDate(seq: string, id: string | undefined): void {
     const subscription = id === undefined ? undefined : this.#subscriptions.get(id)
     const hasCaughtUp = subscription?.caughtUp()
@@ -246,7 +255,8 @@ export class Scope {
   }
 
   /** A boundary: positions move, and what the subscriptions have gathered becomes visible. */
-  #commit(seq: string, { snapshot, mayGoBack = false }: { snapshot?: [SubscriptionState, Batch]; mayGoBack?: boolean } = {}): void {
+  #commit(seq: string, options: { snapshot?: [SubscriptionState, Batch]; mayGoBack?: boolean } = {}): void {
+    const { snapshot, mayGoBack = false } = options
     const batches = snapshot ? [snapshot] : []
     for (const subscription of this.#subscriptions.values()) {
       const batch = subscription.take()
@@ -296,11 +306,13 @@ export class Scope {
 
 function rejection(error: { code?: unknown; message?: unknown }): SkerryError {
   const code = typeof error.code === 'string' ? error.code : 'REJECTED'
-  return new SkerryError(code, typeof error.message === 'string' ? error.message : 'the server rejected the transaction')
+  const message = typeof error.message === 'string' ? error.message : 'the server rejected the transaction'
+  return new SkerryError(code, message)
 }
 
 function refusal(collection: string): SkerryError {
-  return new SkerryError('REFUSED', `the server does not serve '${collection}' here: no such collection, or not for this user`)
+  const why = 'there is no such collection, or not for this user'
+  return new SkerryError('REFUSED', `the server does not serve '${collection}' here: ${why}`)
 }
 
 function closedError(): SkerryError {

@@ -131,8 +131,8 @@ export class SubscriptionState {
   }
 
   /**
-   * A `reset` came, for this subscription or for all; whether that changed anything. Before the first `snap-end` one for
-   * this subscription is a refusal. Later ones can be either: rows stay shown, and nothing relies on them any more.
+   * A `reset` came, for this subscription or for all; whether that changed anything. Before the first `snap-end` one
+   * for this subscription is a refusal. Later ones can be either: rows stay shown, and nothing relies on them any more.
    */
   reset(forAll: boolean): boolean {
     return this.#move(forAll ? 'resetAll' : 'reset')

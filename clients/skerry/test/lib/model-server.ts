@@ -1,6 +1,6 @@
 /**
- * The base contract for one scope, in memory and in order: log, floor, receipts, snapshots, catch-ups, one boundary for a
- * whole resume. It decides a frame as soon as it gets it; what it says lies in `session.out` until the test delivers it.
+ * The base contract for one scope, in memory and in order: log, floor, receipts, snapshots, catch-ups, one boundary for
+ * a whole resume. It decides a frame as soon as it gets it; what it says lies in `session.out` until it is delivered.
  */
 import { decode, encode } from '@msgpack/msgpack'
 import type { Frame } from './mock-server.js'

@@ -15,7 +15,11 @@ export interface Person<R extends object = Row> {
 }
 
 /** Connects somebody who follows `collection`. The scope is closed when the test is over. */
-export function enter<R extends object = Row>(t: TestContext, collection: string, options: Omit<ConnectOptions, 'WebSocket'>): Person<R> {
+export function enter<R extends object = Row>(
+  t: TestContext,
+  collection: string,
+  options: Omit<ConnectOptions, 'WebSocket'>,
+): Person<R> {
   const sockets = new Set<WebSocket>()
   let isAway = false
   class Leash extends WebSocket {

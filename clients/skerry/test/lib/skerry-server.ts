@@ -44,7 +44,8 @@ export class SkerryServer {
     const binary = resolve(process.env['INIT_CWD'] ?? '.', process.env['SKERRY_BIN'] ?? '')
     if (!process.env['SKERRY_BIN']) throw new Error('SKERRY_BIN must name the skerry binary')
     await access(binary)
-    const args = ['serve', join(root, 'examples', this.#app), '--dev', '--data', this.#data, '--listen', this.#address, '--shards', '2']
+    const where = ['--data', this.#data, '--listen', this.#address]
+    const args = ['serve', join(root, 'examples', this.#app), '--dev', ...where, '--shards', '2']
     // A group of its own, so that one signal can reach the supervisor and all that it has started.
     this.#process = spawn(binary, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process.stderr!.on('data', data => (this.#complaints += data))
@@ -97,8 +98,9 @@ export class SkerryServer {
 /** A token as an app's own login service would make one, with the key of the examples. */
 export function token(app: string, claims: object): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const header = { alg: 'HS256', typ: 'JWT', kid: 'example-do-not-deploy' }
   const exp = Math.floor(Date.now() / 1000) + 3600
-  const signed = `${part({ alg: 'HS256', typ: 'JWT', kid: 'example-do-not-deploy' })}.${part({ aud: app, exp, ...claims })}`
+  const signed = `${part(header)}.${part({ aud: app, exp, ...claims })}`
   const key = Buffer.from('c2tlcnJ5LWV4YW1wbGUta2V5LWRvLW5vdC1kZXBsb3k', 'base64url')
   return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`
 }

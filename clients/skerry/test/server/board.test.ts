@@ -34,13 +34,18 @@ for (const [what, columns] of notes) {
 
 /** Bytes as a plain Uint8Array, not as a view of their frame. */
 function plain(row: object): object {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value instanceof Uint8Array ? Uint8Array.from(value) : value]))
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, value instanceof Uint8Array ? Uint8Array.from(value) : value]),
+  )
 }
 
 test('booleans, dates and 64-bit integers are stored as numbers', async t => {
   const ann = join(t, 'notes')
   const cols = { body: 'x', num: true, rank: new Date(1_700_000_000_123) }
-  await ann.scope.mutate('notes', [{ type: 'insert', key: 'a', cols }, { type: 'insert', key: 'b', cols: { num: 5_000_000_000n } }]).confirmed
+  await ann.scope.mutate('notes', [
+    { type: 'insert', key: 'a', cols },
+    { type: 'insert', key: 'b', cols: { num: 5_000_000_000n } },
+  ]).confirmed
   assert.deepEqual([ann.follower.rows.get('a')!['num'], ann.follower.rows.get('a')!['rank']], [1, 1_700_000_000_123])
   assert.equal(ann.follower.rows.get('b')!['num'], 5_000_000_000)
 })

@@ -25,7 +25,8 @@ const say = ({ scope }: Person<Message>, key: string, text = `I am ${key}`) => {
   return scope.mutate('messages', [{ type: 'insert', key, cols: { text } }]).confirmed
 }
 const texts = ({ follower }: Person<Message>) => [...follower.rows.values()].map(row => row.text)
-const reads = (person: Person<Message>, key: string) => person.follower.until(`message ${key}`, () => person.follower.rows.has(key))
+const reads = (person: Person<Message>, key: string) =>
+  person.follower.until(`message ${key}`, () => person.follower.rows.has(key))
 
 test('what one says the other reads, with the author and the time that the server set', async t => {
   const room = newRoom()
@@ -35,19 +36,28 @@ test('what one says the other reads, with the author and the time that the serve
   await say(ann, 'm1', 'Hello, Bob 👋')
   await reads(bob, 'm1')
   const message = bob.follower.rows.get('m1')!
-  assert.deepEqual({ ...message, created_at: 0 }, { id: 'm1', author: 'ann', text: 'Hello, Bob 👋', created_at: 0, edited_at: null })
+  assert.deepEqual(
+    { ...message, created_at: 0 },
+    { id: 'm1', author: 'ann', text: 'Hello, Bob 👋', created_at: 0, edited_at: null },
+  )
   assert.ok(message.created_at >= from - 1000 && message.created_at <= Date.now() + 1000)
   assert.deepEqual(ann.follower.rows.get('m1'), message)
 })
 
-test('one edits and deletes what is one\'s own', async t => {
+test("one edits and deletes what is one's own", async t => {
   const room = newRoom()
   const [ann, bob] = [join(t, room, 'ann'), join(t, room, 'bob')]
   await say(ann, 'm1')
   await say(ann, 'm2')
-  await ann.scope.mutate('messages', [{ type: 'update', key: 'm1', cols: { text: 'better' } }, { type: 'delete', key: 'm2' }]).confirmed
+  await ann.scope.mutate('messages', [
+    { type: 'update', key: 'm1', cols: { text: 'better' } },
+    { type: 'delete', key: 'm2' },
+  ]).confirmed
   assert.deepEqual(texts(ann), ['better'])
-  await bob.follower.until('the edit', () => bob.follower.rows.get('m1')?.text === 'better' && !bob.follower.rows.has('m2'))
+  await bob.follower.until(
+    'the edit',
+    () => bob.follower.rows.get('m1')?.text === 'better' && !bob.follower.rows.has('m2'),
+  )
   assert.ok(bob.follower.rows.get('m1')!.edited_at! > 0)
 })
 
@@ -56,7 +66,8 @@ test('what is not allowed is rejected, says why, and changes nothing', async t =
   const [ann, bob] = [join(t, room, 'ann'), join(t, room, 'bob')]
   await say(ann, 'm1', 'mine')
   await reads(bob, 'm1')
-  const attempt = (type: 'insert' | 'update', key: string, cols: object) => bob.scope.mutate('messages', [{ type, key, cols }]).confirmed
+  const attempt = (type: 'insert' | 'update', key: string, cols: object) =>
+    bob.scope.mutate('messages', [{ type, key, cols }]).confirmed
   await assert.rejects(attempt('update', 'm1', { text: 'yours' }), { code: 'FORBIDDEN' })
   await assert.rejects(bob.scope.mutate('messages', [{ type: 'delete', key: 'm1' }]).confirmed, { code: 'FORBIDDEN' })
   await assert.rejects(attempt('insert', 'm2', { text: '' }), { code: 'CONSTRAINT', message: /CHECK/ })
@@ -65,7 +76,11 @@ test('what is not allowed is rejected, says why, and changes nothing', async t =
   await assert.rejects(attempt('insert', 'm2', { text: 'hi', no_such: 7 }), { code: 'VALIDATION' })
   await assert.rejects(bob.scope.mutate('pins', [{ type: 'delete', key: 'a' }]).confirmed, { code: 'REJECTED' })
   await assert.rejects(bob.scope.call('pin', { id: 'm1' }).confirmed, { code: 'UNKNOWN_COMMAND' })
-  const many = Array.from({ length: 129 }, (_, index) => ({ type: 'insert' as const, key: `x${index}`, cols: { text: 'hi' } }))
+  const many = Array.from({ length: 129 }, (_, index) => ({
+    type: 'insert' as const,
+    key: `x${index}`,
+    cols: { text: 'hi' },
+  }))
   await assert.rejects(bob.scope.mutate('messages', many).confirmed, { code: 'LIMIT_EXCEEDED' })
   assert.deepEqual(texts(bob), ['mine'])
   assert.deepEqual(texts(ann), ['mine'])
@@ -73,7 +88,10 @@ test('what is not allowed is rejected, says why, and changes nothing', async t =
 
 test('a transaction happens whole or not at all', async t => {
   const ann = join(t, newRoom(), 'ann')
-  const both = [{ type: 'insert' as const, key: 'm1', cols: { text: 'fine' } }, { type: 'insert' as const, key: 'm2', cols: { text: '' } }]
+  const both = [
+    { type: 'insert' as const, key: 'm1', cols: { text: 'fine' } },
+    { type: 'insert' as const, key: 'm2', cols: { text: '' } },
+  ]
   await assert.rejects(ann.scope.mutate('messages', both).confirmed, { code: 'CONSTRAINT' })
   await say(ann, 'm3')
   assert.deepEqual([...ann.follower.rows.keys()], ['m3'])
@@ -99,7 +117,8 @@ test('rooms are islands, whatever their names hold', async t => {
 
 test('a token says who one is; without one the door is closed for good', async t => {
   const id = newRoom()
-  const knock = (options: object) => enter<Message>(t, 'messages', { url: server.url, app: 'chat', kind: 'room', id, ...options })
+  const knock = (options: object) =>
+    enter<Message>(t, 'messages', { url: server.url, app: 'chat', kind: 'room', id, ...options })
   const ann = knock({ token: async () => token('chat', { sub: 'ann' }) })
   await say(ann, 'm1')
   assert.equal(ann.follower.rows.get('m1')!.author, 'ann')
@@ -126,13 +145,20 @@ test('away for a thousand changes: only those come, and then what is new', async
   bob.goAway()
   await untilStatus(bob.scope, 'offline')
   for (let batch = 0; batch < 8; batch++) {
-    const ops = Array.from({ length: 125 }, (_, index) => ({ type: 'insert' as const, key: `m${batch}.${index}`, cols: { text: 'hi' } }))
+    const ops = Array.from({ length: 125 }, (_, index) => ({
+      type: 'insert' as const,
+      key: `m${batch}.${index}`,
+      cols: { text: 'hi' },
+    }))
     await ann.scope.mutate('messages', ops).confirmed
   }
   const { length } = bob.follower.diary
   bob.comeBack()
   await bob.follower.untilNoted('ready', length)
-  const came = bob.follower.diary.slice(length).filter(entry => entry !== 'ready').flatMap(entry => entry.split(' '))
+  const came = bob.follower.diary
+    .slice(length)
+    .filter(entry => entry !== 'ready')
+    .flatMap(entry => entry.split(' '))
   assert.deepEqual(new Set(came.filter(word => !word.startsWith('+'))), new Set(['batch']), 'no reset, no snapshot')
   const keys = came.filter(word => word.startsWith('+'))
   assert.equal(keys.length, 1000)
@@ -156,7 +182,10 @@ test('the same transaction id twice: one effect, one answer, from wherever it co
   assert.deepEqual([...ann.follower.rows.keys()].sort(), ['m1', 'm2'])
 })
 
-for (const [how, end] of [['stopped', 'stop'], ['killed', 'kill']] as const) {
+for (const [how, end] of [
+  ['stopped', 'stop'],
+  ['killed', 'kill'],
+] as const) {
   test(`the server is ${how} while people type: everything arrives, in order, nothing twice`, async t => {
     const own = await SkerryServer.start('chat')
     t.after(() => own.remove())
@@ -190,7 +219,8 @@ test('a receipt outlives the server', async t => {
   const own = await SkerryServer.start('chat')
   t.after(() => own.remove())
   const ann = join(t, 'lobby', 'ann', own.url)
-  const repeat = () => ann.scope.mutate('messages', [{ type: 'insert', key: 'm1', cols: { text: 'hi' } }], { txId: 'mine' }).confirmed
+  const repeat = () =>
+    ann.scope.mutate('messages', [{ type: 'insert', key: 'm1', cols: { text: 'hi' } }], { txId: 'mine' }).confirmed
   const first = await repeat()
   await own.kill()
   await own.start()

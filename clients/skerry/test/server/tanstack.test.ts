@@ -37,18 +37,24 @@ async function open(t: TestContext, id: string, user: string, url = server.url) 
   messages.subscribeChanges(() => {
     if (shown.at(-1) !== ids()) shown.push(ids())
   })
-  const until = (what: string) => patiently(`'${what}' shown`, new Promise<void>(resolve => {
-    const look = () => void (ids() === what && resolve())
-    messages.subscribeChanges(look)
-    look()
-  }))
+  const until = (what: string) =>
+    patiently(
+      `'${what}' shown`,
+      new Promise<void>(resolve => {
+        const look = () => void (ids() === what && resolve())
+        messages.subscribeChanges(look)
+        look()
+      }),
+    )
   return { scope, messages, shown, until }
 }
 
 test('typed in one window, read in the other, and never gone in between', async t => {
   const room = newRoom()
   const [ann, bob] = [await open(t, room, 'ann'), await open(t, room, 'bob')]
-  const made = ['a', 'b', 'c'].map(id => ann.messages.insert({ id, text: `I am ${id}`, author: 'ann', created_at: Date.now() }))
+  const made = ['a', 'b', 'c'].map(id =>
+    ann.messages.insert({ id, text: `I am ${id}`, author: 'ann', created_at: Date.now() }),
+  )
   assert.deepEqual(ann.shown, ['a', 'a b', 'a b c'], 'at once')
   for (const tx of made) await tx.when('settled')
   await bob.until('a b c')

@@ -34,7 +34,10 @@ class Storm {
   #arrived = 0
   #nextKey = 0
 
-  constructor(t: TestContext, readonly random: (below: number) => number) {
+  constructor(
+    t: TestContext,
+    readonly random: (below: number) => number,
+  ) {
     this.#clock = new FakeClock(t)
     const { WebSocket, sockets } = fakeSockets()
     this.#sockets = sockets
@@ -53,7 +56,10 @@ class Storm {
       [30, () => this.#deliverUp()],
       [60, () => this.#deliverDown()],
       [12, () => this.#mutate()],
-      [8, () => this.server.write(this.#collection(), `k${random(8)}`, random(3) ? { text: `${random(99)}` } : undefined)],
+      [
+        8,
+        () => this.server.write(this.#collection(), `k${random(8)}`, random(3) ? { text: `${random(99)}` } : undefined),
+      ],
       [4, () => this.#cut()],
       [1, () => this.server.reload()],
       [2, () => this.#session && this.server.endResume(this.#session)],
@@ -82,13 +88,20 @@ class Storm {
     const collection = this.#collection()
     const isForbidden = this.random(6) === 0
     const key = `own${this.#nextKey++}`
-    const tx = this.scope.mutate(collection, [{ type: 'insert', key, cols: { text: isForbidden ? 'forbidden' : 'hi' } }])
+    const tx = this.scope.mutate(collection, [
+      { type: 'insert', key, cols: { text: isForbidden ? 'forbidden' : 'hi' } },
+    ])
     this.made.push(tx.txId)
     const end = (hasRow: boolean) => {
       this.ended.push(tx.txId)
       assert.equal(this.followers.get(collection)!.rows.has(key), hasRow, `${key} at its confirmation`)
     }
-    tx.confirmed.then(() => end(true), () => end(false)).catch(error => (this.failure ??= error))
+    tx.confirmed
+      .then(
+        () => end(true),
+        () => end(false),
+      )
+      .catch(error => (this.failure ??= error))
   }
 
   /** The network delivers the client's next message; whether there was one. */
@@ -137,7 +150,8 @@ test('a hundred storms', async t => {
       assert.ok(storm.made.length > 10, 'there were transactions')
       assert.deepEqual(storm.server.decided, storm.made, 'each decided once, in order')
       assert.deepEqual(storm.ended, storm.made, 'each answered once, in order')
-      for (const [name, follower] of storm.followers) assert.deepEqual(sorted(follower.rows), sorted(storm.server.rows(name)), name)
+      for (const [name, follower] of storm.followers)
+        assert.deepEqual(sorted(follower.rows), sorted(storm.server.rows(name)), name)
       repeated += storm.server.repeated
       storm.scope.close()
     })
