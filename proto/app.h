@@ -29,7 +29,7 @@ struct app_rule {
 };
 
 struct app_collection {
-    char *name, *key;                 /* the table, its primary key's column */
+    char *name, *key; /* the table, its primary key's column */
     struct app_rule insert, update, delete;
 };
 

@@ -1,0 +1,77 @@
+/*
+ * abuse - everything that a hostile or broken client may send, while a well-behaved one works on the same scope.
+ *
+ *   SKERRY_BIN=./skerry node tests/abuse/abuse.mjs [--frames 100000] [--requests 5000] [--seed S]
+ *
+ * For a sanitizer's build as well: what it reports is in the log, and its exit status is another. Prints the seed, what
+ * it does, and ends with the line `N passed, N failed`.
+ */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+
+import { Client } from "../lib/client.mjs";
+import { Random } from "../lib/random.mjs";
+import { Server } from "../lib/server.mjs";
+import { Tally } from "../lib/tally.mjs";
+import { badFrames, mutatedFrames, nesting, subscriptions } from "./frames.mjs";
+import { lateHeads, mutatedRequests, requests } from "./requests.mjs";
+import { framing, sizes } from "./sockets.mjs";
+
+const PEAK_BYTES_MAX = 1 << 30; // no claimed length is ever allocated
+
+const { values: options } = parseArgs({
+  options: {
+    frames: { type: "string", default: "100000" },
+    requests: { type: "string", default: "5000" },
+    seed: { type: "string" },
+  },
+});
+const seed = Number(options.seed ?? Date.now() % 1000000);
+
+/** A client that writes a row and sees it, again and again, until it is told to stop. Returns how often it did. */
+async function behave(client) {
+  let n = 0;
+  for (client.isDone = false; !client.isDone; n++) {
+    const ops = [{ type: "insert", key: `good-${n}`, cols: { body: "good" } }];
+    const answer = await client.transact({ t: "mut", txId: `good-${n}`, collection: "notes", ops }, true);
+    if (answer.error || client.rows.get("notes").get(`good-${n}`)?.body !== "good")
+      client.violation(`the good client's row ${n}: ${JSON.stringify(answer)}`);
+  }
+  return n;
+}
+
+function peakBytes(server) {
+  const peaks = server.children().map(({ pid }) => readFileSync(`/proc/${pid}/status`, "utf8").match(/VmHWM:\s+(\d+)/)[1]);
+  return Math.max(...peaks) * 1024;
+}
+
+const context = { random: new Random(seed), tally: new Tally(), options, server: new Server("board") };
+const { tally, server } = context;
+console.log(`seed ${seed}`);
+await server.start();
+const pids = server.children().map(({ pid }) => pid);
+const good = new Client(server.url("one", "good"), ["notes", "tasks"]);
+const behaved = behave(good);
+const late = lateHeads(context); // waits for the server's patience to end, beside all the rest
+
+for (const part of [badFrames, nesting, subscriptions, framing, sizes, requests, mutatedRequests, mutatedFrames]) {
+  const started = Date.now();
+  await part(context);
+  console.log(`${part.name}: ${Date.now() - started} ms, ${tally.passed} checks`);
+}
+await late;
+
+good.isDone = true;
+const n = await behaved;
+console.log(`the good client wrote ${n} rows; the largest process took ${peakBytes(server) >> 20} MiB`);
+tally.check(n > 0 && good.connections === 1, `the good client connected ${good.connections} times and wrote ${n} rows`);
+for (const what of new Set(good.broken)) tally.check(false, `the good client: ${what}`);
+tally.check(peakBytes(server) < PEAK_BYTES_MAX, "the server took more than 1 GiB");
+tally.check(String(server.children().map(({ pid }) => pid)) === String(pids), "a process of the server died");
+good.stop();
+tally.check((await server.stop()) === 0, "the server did not stop cleanly");
+const log = readFileSync(server.log, "utf8");
+tally.check(!/Sanitizer|runtime error|ssertion/.test(log), `the log tells of a fault:\n${log.slice(-4000)}`);
+if (tally.failed === 0) server.remove();
+else console.log(`the data folder and the log are left in ${server.folder}`);
+tally.end();

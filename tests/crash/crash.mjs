@@ -1,0 +1,74 @@
+/*
+ * crash - kill -9 of worker, router or everything in the middle of writes, again and again; then: is what was confirmed
+ * there, once, and is what the clients hold what the server holds?
+ *
+ *   SKERRY_BIN=./skerry node tests/crash/crash.mjs [--rounds 100] [--seed S] [--app board|chat]
+ *
+ * Without --app, half of the rounds go to each example. Prints the seed and a line a round, and ends with the line
+ * `N passed, N failed`. After the first failed round it stops and leaves the data folder, whose name it prints.
+ */
+import { parseArgs } from "node:util";
+
+import { Random } from "../lib/random.mjs";
+import { Server } from "../lib/server.mjs";
+import { Tally } from "../lib/tally.mjs";
+import { checkFile, openFiles } from "./files.mjs";
+import { Scope } from "./scope.mjs";
+import { workloads } from "./workload.mjs";
+
+const SCOPES = ["one", "two", "three"];
+const WRITERS = 3; // per scope
+const TRANSACTIONS = 24; // per writer and round
+
+const { values: options } = parseArgs({
+  options: { rounds: { type: "string", default: "100" }, seed: { type: "string" }, app: { type: "string" } },
+});
+const seed = Number(options.seed ?? Date.now() % 1000000);
+const random = new Random(seed);
+const tally = new Tally();
+
+const kills = {
+  worker: (server) => server.killRole("worker"),
+  router: (server) => server.killRole("router"),
+  everything: (server) => server.killAllAndRestart(),
+};
+
+/** Writes in all scopes, and one kill at a random answer. Resolves when all is answered and the server is back. */
+async function round(server, scopes) {
+  const victim = random.pick(Object.keys(kills));
+  const total = scopes.length * WRITERS * TRANSACTIONS;
+  const at = 1 + random.below(Math.floor(total * 0.8));
+  let answers = 0;
+  let killed;
+  const onAnswer = () => {
+    if (++answers === at) killed = kills[victim](server);
+  };
+  const started = Date.now();
+  await Promise.all(scopes.map((scope) => scope.load(TRANSACTIONS, onAnswer)));
+  await killed;
+  return `kill of ${victim} at answer ${at} of ${total}, ${Date.now() - started} ms`;
+}
+
+async function run(app, rounds) {
+  const server = new Server(app);
+  await server.start();
+  const scopes = SCOPES.map((name) => new Scope(server, workloads[app], name, WRITERS, random));
+  await Promise.all(scopes.map((scope) => scope.found()));
+  for (let i = 1; i <= rounds && tally.failed === 0; i++) {
+    const what = await round(server, scopes);
+    await Promise.all(scopes.map((scope) => scope.check(tally)));
+    console.log(`${app} round ${i} of ${rounds}: ${what}; ${tally.passed} checks`);
+  }
+  for (const scope of scopes) scope.stop();
+  tally.check((await server.stop()) === 0, `${app}: the server did not stop cleanly`);
+  const files = openFiles(server);
+  for (const scope of scopes) checkFile(scope, files.get(scope.file), tally);
+  if (tally.failed > 0) console.log(`the data folder and the log are left in ${server.folder}`);
+  else server.remove();
+}
+
+console.log(`seed ${seed}`);
+const apps = options.app ? [options.app] : Object.keys(workloads);
+for (const app of apps) if (tally.failed === 0) await run(app, Math.ceil(Number(options.rounds) / apps.length));
+tally.end();
+process.exit();

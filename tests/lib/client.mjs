@@ -1,0 +1,157 @@
+/*
+ * client - a client of the base contract that trusts nobody: it keeps rows and cursor as WIRE's rules say, comes back
+ * when its socket closes, sends again what was not answered, and notes each rule that the server breaks.
+ */
+import { decode, encode } from "@msgpack/msgpack";
+import WebSocket from "ws";
+
+import { until } from "./server.mjs";
+
+const RETRY_MS = 30;
+
+export class Client {
+  /** `url` may change between connections; `collections` are subscribed whole, each under its own name. */
+  constructor(url, collections = []) {
+    this.url = url;
+    this.rows = new Map(collections.map((name) => [name, new Map()])); // what a user would see
+    this.cursor = 0;
+    this.unanswered = new Map(); // txId -> {frame, shows, resolve}
+    this.fetches = new Map(); // fetchId -> resolve
+    this.broken = []; // rules that the server broke
+    this.connections = 0;
+    this.stopped = false;
+    this.connect();
+  }
+
+  connect() {
+    this.buffer = []; // deltas behind the cursor
+    this.snapshot = null; // {sub, rows} while one is being received
+    this.first = new Set(this.rows.keys()); // subscriptions that have not come up to date on this socket
+    this.socket = new WebSocket(this.url, { perMessageDeflate: false });
+    this.socket.on("open", () => this.resume());
+    this.socket.on("message", (data, isBinary) => isBinary && this.receive(decode(data)));
+    this.socket.on("error", () => {}); // "close" follows
+    this.socket.on("close", (code) => this.closed(code));
+  }
+
+  resume() {
+    this.connections++;
+    const since = this.cursor > 0 ? String(this.cursor) : null;
+    for (const name of this.rows.keys()) this.send({ t: "sub", subId: name, collection: name, since });
+    for (const { frame } of this.unanswered.values()) this.send(frame);
+  }
+
+  closed(code) {
+    if (code >= 4000) this.violation(`closed with ${code}`);
+    for (const resolve of this.fetches.values()) resolve(null);
+    this.fetches.clear();
+    if (!this.stopped) setTimeout(() => this.stopped || this.connect(), RETRY_MS);
+  }
+
+  stop() {
+    this.stopped = true;
+    this.socket.terminate();
+  }
+
+  send(frame) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(encode(frame));
+  }
+
+  /**
+   * Sends a `mut` or `call` until it is answered, and returns the answer. `shows`: it changes rows of a subscription,
+   * so it must have been seen when it is confirmed.
+   */
+  transact(frame, shows = false) {
+    return new Promise((resolve) => {
+      this.unanswered.set(frame.txId, { frame, shows, resolve });
+      this.send(frame);
+    });
+  }
+
+  /** Everything that was pending for this session has come: a page is read, and sent, after that. */
+  async settle() {
+    for (let n = 1; ; n++) {
+      await until(() => this.socket.readyState === WebSocket.OPEN, "a connection");
+      const fetchId = `settle-${this.connections}-${n}`;
+      const page = new Promise((resolve) => this.fetches.set(fetchId, resolve));
+      this.send({ t: "fetch", fetchId, collection: "nothing" });
+      if (await page) return;
+    }
+  }
+
+  violation(text) {
+    this.broken.push(text);
+  }
+
+  receive(frame) {
+    const handle = this[`on_${frame.t.replace("-", "_")}`];
+    if (!handle) this.violation(`an unknown frame ${frame.t}`);
+    else if (this.snapshot && frame.t !== "snap" && frame.t !== "snap-end")
+      this.violation(`a ${frame.t} within the snapshot of ${this.snapshot.sub}`);
+    else if (frame.sub != null && !this.rows.has(frame.sub)) this.violation(`a ${frame.t} for ${frame.sub}`);
+    else handle.call(this, frame, Number(frame.seq));
+  }
+
+  /** What was buffered becomes visible; the cursor moves, never back. */
+  boundary(seq) {
+    for (const { sub, key, op, cols } of this.buffer) {
+      if (op === "delete") this.rows.get(sub).delete(key);
+      else this.rows.get(sub).set(key, cols);
+    }
+    this.buffer = [];
+    this.cursor = Math.max(this.cursor, seq);
+  }
+
+  on_snap({ sub, key, row }) {
+    this.snapshot ??= { sub, rows: new Map() };
+    if (this.snapshot.sub !== sub) this.violation(`a snap of ${sub} within the snapshot of ${this.snapshot.sub}`);
+    if (this.snapshot.rows.has(key)) this.violation(`${key} twice in the snapshot of ${sub}`);
+    this.snapshot.rows.set(key, row);
+  }
+
+  on_snap_end({ sub }, seq) {
+    if (!this.first.delete(sub)) this.violation(`a snap-end of ${sub} that nobody asked for`);
+    this.rows.set(sub, this.snapshot?.rows ?? new Map());
+    this.snapshot = null;
+    this.boundary(seq);
+  }
+
+  on_d(frame, seq) {
+    if (!(seq > this.cursor)) this.violation(`a delta at ${seq} below the cursor ${this.cursor}`);
+    if ((frame.op === "delete") !== (frame.cols == null)) this.violation(`${frame.op} of ${frame.key}: columns`);
+    this.buffer.push(frame);
+  }
+
+  on_uptodate({ sub }, seq) {
+    if (sub != null && !this.first.delete(sub)) this.violation(`an uptodate of ${sub} that nobody asked for`);
+    this.boundary(seq);
+  }
+
+  on_reset({ sub }) {
+    if (this.cursor === 0) this.violation(`${sub} was refused`);
+  }
+
+  on_committed(frame, seq) {
+    if (this.unanswered.get(frame.txId)?.shows && this.cursor < seq)
+      this.violation(`committed ${frame.txId} at ${seq}, but the cursor was ${this.cursor}`);
+    if (this.buffer.length > 0) this.violation(`committed ${frame.txId} between a delta and its boundary`);
+    this.boundary(seq);
+    this.answer(frame.txId, { seq, result: frame.result ?? null, error: null });
+  }
+
+  on_rejected({ txId, error }) {
+    this.answer(txId, { seq: null, result: null, error: { code: error.code ?? null, message: error.message } });
+  }
+
+  on_page({ fetchId }) {
+    this.fetches.get(fetchId)?.(true);
+    this.fetches.delete(fetchId);
+  }
+
+  answer(txId, answer) {
+    const transaction = this.unanswered.get(txId);
+    if (!transaction) return this.violation(`a second answer to ${txId}`);
+    this.unanswered.delete(txId);
+    transaction.resolve(answer);
+  }
+}

@@ -1,0 +1,124 @@
+/*
+ * server - a `skerry serve --dev` of its own: started, stopped, killed in parts, started again on its data.
+ *
+ * The program is $SKERRY_BIN, or ./skerry of the sources' top.
+ */
+import { spawn } from "node:child_process";
+import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as nap } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+const top = fileURLToPath(new URL("../..", import.meta.url));
+const program = resolve(process.env.SKERRY_BIN ?? join(top, "skerry"));
+const PATIENCE_MS = Number(process.env.SKERRY_PATIENCE_MS ?? 30000);
+
+/** Waits until `condition` returns something true, and returns that. `what` is for the error when it does not. */
+export async function until(condition, what, patienceMs = PATIENCE_MS) {
+  const end = Date.now() + patienceMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited in vain for ${typeof what === "function" ? what() : what}`);
+    await nap(5);
+  }
+}
+
+/** A port that was free a moment ago: the same one serves a server's every start. */
+function freePort() {
+  return new Promise((done) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+const isGone = (pid) => /^$|^State:\s+[ZX]/m.test(read(`/proc/${pid}/status`));
+
+export class Server {
+  /** `app` is a folder of examples/. */
+  constructor(app, { shards = 2 } = {}) {
+    this.app = app;
+    this.shards = shards;
+    this.folder = mkdtempSync(join(tmpdir(), "skerry-test-"));
+    this.data = join(this.folder, "data");
+    this.log = join(this.folder, "log");
+  }
+
+  async start() {
+    this.port ??= await freePort();
+    const args = ["serve", join(top, "examples", this.app), "--dev", "--data", this.data];
+    args.push("--listen", `127.0.0.1:${this.port}`, "--shards", String(this.shards));
+    this.process = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.process.stderr.pipe(createWriteStream(this.log, { flags: "a" }));
+    this.ended = new Promise((done) => this.process.on("close", (status, signal) => done(signal ?? status)));
+    const lines = createInterface(this.process.stdout);
+    await new Promise((done, fail) => {
+      lines.on("line", (line) => line.startsWith("ready http://") && done());
+      this.process.on("error", fail);
+      lines.on("close", () => fail(new Error(`${program} printed no ready line; its log:\n${read(this.log)}`)));
+    });
+  }
+
+  /** SIGTERM. Returns the exit status. */
+  async stop() {
+    this.process.kill("SIGTERM");
+    return this.ended;
+  }
+
+  /** The processes that the supervisor started, as {pid, role}. */
+  children() {
+    const { pid } = this.process;
+    const pids = read(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
+    return pids.map((child) => ({ pid: child, role: read(`/proc/${child}/cmdline`).split("\0")[1] }));
+  }
+
+  /** kill -9 of the child that plays `role`. */
+  async killRole(role) {
+    const child = await until(() => this.children().find((one) => one.role === role), `a ${role} to kill`);
+    process.kill(child.pid, "SIGKILL");
+    await until(() => isGone(child.pid), `the end of ${role} ${child.pid}`);
+  }
+
+  /** kill -9 of the supervisor alone: its children have to follow. Then starts it again. */
+  async killAllAndRestart() {
+    const children = this.children();
+    this.process.kill("SIGKILL");
+    await this.ended;
+    for (const { pid, role } of children) await until(() => isGone(pid), `${role} ${pid} to follow its supervisor`);
+    await this.start();
+  }
+
+  url(scope, user) {
+    const kind = { chat: "room", board: "board" }[this.app];
+    return `ws://127.0.0.1:${this.port}/v1/${this.app}/${kind}/${scope}/sync?user=${user}`;
+  }
+
+  /** Text of a plain GET. */
+  async get(path) {
+    const answer = await fetch(`http://127.0.0.1:${this.port}${path}`);
+    return answer.text();
+  }
+
+  /** The sum of a metric's series, 0 if there are none. */
+  async metric(name) {
+    const lines = (await this.get("/metrics")).split("\n").filter((line) => line.match(`^${name}[{ ]`));
+    return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+  }
+
+  remove() {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

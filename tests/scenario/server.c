@@ -1,0 +1,293 @@
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "play.h"
+
+enum { CHILDREN_MAX = 16, NAP_US = 5000 };
+
+static const char *program(void)
+{
+    const char *bin = getenv("SKERRY_BIN");
+    return bin != NULL ? bin : "./skerry";
+}
+
+/* Forks and executes, with standard output in a pipe. A child does not outlive the player. */
+static pid_t spawn(const char *const *argv, const char *log, int *ret_out)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        abort();
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(ends[1], STDOUT_FILENO);
+        dup2(open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), STDERR_FILENO);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+        _exit(127);
+    }
+    close(ends[1]);
+    *ret_out = ends[0];
+    return pid;
+}
+
+/* Reads a line, without its end, into `line`. False at the end of the output or of the time. */
+static bool read_line(int fd, int64_t deadline_us, char *line, size_t size)
+{
+    for (size_t len = 0; len + 1 < size; len++) {
+        int64_t left_ms = (deadline_us - clock_mono_us()) / 1000;
+        if (left_ms <= 0 || poll(&(struct pollfd){fd, POLLIN, 0}, 1, (int)left_ms) <= 0)
+            return false;
+        if (read(fd, line + len, 1) <= 0)
+            return false;
+        line[len + 1] = '\0';
+        if (line[len] == '\n') {
+            line[len] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint16_t free_port(void)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof addr;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (void *)&addr, len) != 0 || getsockname(fd, (void *)&addr, &len) != 0)
+        abort();
+    close(fd);
+    return ntohs(addr.sin_port);
+}
+
+/* Applications lie at examples/NAME, seen from the sources' top, or at apps/NAME, seen from the story. */
+static char *find_app(struct play *play, const char *name)
+{
+    static const char *const places[] = {"/../../examples/", "/apps/"};
+    const char *slash = strrchr(play->path, '/');
+    for (size_t i = 0; i < 2; i++) {
+        struct buf path = {0};
+        buf_printf(&path, "%.*s%s%s", slash != NULL ? (int)(slash - play->path) : 1, slash != NULL ? play->path : ".",
+                   places[i], name);
+        buf_append(&path, "", 1);
+        if (access(path.data, F_OK) == 0)
+            return path.data;
+        buf_release(&path);
+    }
+    play_fail(play, "no app named %s", name);
+}
+
+void server_serve(struct play *play, const char *name)
+{
+    struct server *server = &play->server;
+    if (server->app != NULL)
+        play_fail(play, "a story serves once");
+    server->app = find_app(play, name);
+    server->port = free_port();
+    snprintf(server->folder, sizeof server->folder, "/tmp/skerry-story-XXXXXX");
+    if (mkdtemp(server->folder) == NULL)
+        play_fail(play, "mkdtemp: %s", strerror(errno));
+    /* Orphans come to the player, so that it sees whether a dead supervisor's children follow it. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    server_start(play);
+}
+
+void server_start(struct play *play)
+{
+    struct server *server = &play->server;
+    if (server->app == NULL || server->pid != 0)
+        play_fail(play,
+                  server->pid != 0 ? "the server runs already" : "there is no server to start: `serve APP` first");
+    char data[64], log[64], listen[32], line[512] = "";
+    snprintf(data, sizeof data, "%s/data", server->folder);
+    snprintf(log, sizeof log, "%s/log", server->folder);
+    snprintf(listen, sizeof listen, "127.0.0.1:%u", server->port);
+    const char *argv[] = {program(),  "serve", server->app, "--dev", "--data", data,
+                          "--listen", listen,  "--shards",  "2",     NULL};
+    server->pid = spawn(argv, log, &server->out);
+    int64_t deadline_us = play_deadline_us();
+    do {
+        if (!read_line(server->out, deadline_us, line, sizeof line))
+            play_fail(play, "the server printed no ready line; the last one was '%s'", line);
+    } while (strncmp(line, "ready http://", 13) != 0);
+}
+
+/* Waits for a child of the player to end. Returns whether it did, in time. */
+static bool wait_end(pid_t pid, int *ret_status)
+{
+    int64_t deadline_us = play_deadline_us();
+    while (waitpid(pid, ret_status, WNOHANG) != pid) {
+        if (clock_mono_us() > deadline_us)
+            return false;
+        usleep(NAP_US);
+    }
+    return true;
+}
+
+static void ended(struct server *server)
+{
+    close(server->out);
+    server->pid = 0;
+}
+
+/* The processes that the supervisor's main thread started. */
+static size_t children(pid_t pid, pid_t *ret_pids)
+{
+    char path[64];
+    size_t n = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(path, "r");
+    int child;
+    while (file != NULL && n < CHILDREN_MAX && fscanf(file, "%d", &child) == 1)
+        ret_pids[n++] = child;
+    if (file != NULL)
+        fclose(file);
+    return n;
+}
+
+void server_stop(struct play *play)
+{
+    struct server *server = &play->server;
+    int status = 0;
+    if (server->pid == 0)
+        play_fail(play, "the server does not run");
+    kill(server->pid, SIGTERM);
+    if (!wait_end(server->pid, &status))
+        play_fail(play, "the server did not stop");
+    ended(server);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        play_fail(play, "the server left with wait status %#x", (unsigned)status);
+    if (waitpid(-1, &status, WNOHANG) != -1)
+        play_fail(play, "the supervisor left children behind");
+}
+
+/* Whether the process was started as `skerry ROLE ...`. */
+static bool plays_role(pid_t pid, const char *role)
+{
+    char path[64], words[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, words, sizeof words - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    size_t first = strlen(words);
+    return len > 0 && (size_t)len > first + 1 && strcmp(words + first + 1, role) == 0;
+}
+
+static pid_t find_role(struct play *play, const char *role)
+{
+    int64_t deadline_us = play_deadline_us();
+    while (clock_mono_us() < deadline_us) {
+        pid_t pids[CHILDREN_MAX];
+        size_t n = children(play->server.pid, pids);
+        for (size_t i = 0; i < n; i++)
+            if (plays_role(pids[i], role))
+                return pids[i];
+        usleep(NAP_US);
+    }
+    play_fail(play, "the supervisor has no %s", role);
+}
+
+static void kill_supervisor(struct play *play)
+{
+    struct server *server = &play->server;
+    pid_t pids[CHILDREN_MAX];
+    size_t n = children(server->pid, pids);
+    int status;
+    kill(server->pid, SIGKILL);
+    waitpid(server->pid, &status, 0);
+    ended(server);
+    for (size_t i = 0; i < n; i++)
+        if (!wait_end(pids[i], &status))
+            play_fail(play, "process %d outlived its supervisor", (int)pids[i]);
+}
+
+void server_kill(struct play *play, const char *role)
+{
+    if (play->server.pid == 0)
+        play_fail(play, "the server does not run");
+    if (strcmp(role, "supervisor") == 0) {
+        kill_supervisor(play);
+        return;
+    }
+    pid_t pid = find_role(play, role);
+    kill(pid, SIGKILL);
+    int64_t deadline_us = play_deadline_us();
+    while (kill(pid, 0) == 0) { /* until the supervisor has seen it */
+        if (clock_mono_us() > deadline_us)
+            play_fail(play, "the supervisor did not collect the killed %s", role);
+        usleep(NAP_US);
+    }
+}
+
+char *server_token(struct play *play, const char *const *args, size_t n)
+{
+    const char *argv[STORY_WORDS_MAX + 8] = {program(), "token", "--app", play->server.app};
+    int out, status = 0;
+    char line[4096] = "";
+    if (play->server.app == NULL)
+        play_fail(play, "no app to mint a token for: `serve APP` first");
+    memcpy(argv + 4, args, n * sizeof *args);
+    pid_t pid = spawn(argv, "/dev/stderr", &out);
+    bool printed = read_line(out, play_deadline_us(), line, sizeof line);
+    close(out);
+    waitpid(pid, &status, 0);
+    if (!printed || status != 0)
+        play_fail(play, "skerry token failed");
+    return mem_dup(slice_str(line));
+}
+
+static void print_log(const struct server *server)
+{
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "%s/log", server->folder);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        printf("# server: %s", line);
+    if (file != NULL)
+        fclose(file);
+}
+
+static void remove_folder(const char *folder)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("rm", "rm", "-rf", folder, (char *)NULL);
+        _exit(127);
+    }
+    waitpid(pid, &status, 0);
+}
+
+void server_release(struct server *server, bool show_log)
+{
+    int status;
+    if (server->pid != 0) {
+        kill(server->pid, SIGKILL);
+        waitpid(server->pid, &status, 0);
+        ended(server);
+    }
+    while (waitpid(-1, &status, 0) > 0)
+        continue;
+    if (show_log)
+        print_log(server);
+    if (server->folder[0] != '\0')
+        remove_folder(server->folder);
+    free(server->app);
+    *server = (struct server){0};
+}

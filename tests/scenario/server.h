@@ -1,0 +1,43 @@
+/*
+ * server - the `skerry` under test: started for one story, stopped, killed in parts, started again on its data.
+ *
+ * The program is $SKERRY_BIN, or ./skerry. Its standard error goes to a file in its folder, which is printed when the
+ * story fails.
+ */
+#ifndef SCENARIO_SERVER_H
+#define SCENARIO_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct play;
+
+struct server {
+    char folder[32]; /* temporary: data/ and log */
+    char *app;       /* its definition's folder; NULL: no server yet */
+    uint16_t port;
+    pid_t pid; /* of the supervisor; 0 while it does not run */
+    int out;   /* its standard output, while it runs */
+};
+
+/* The first start of a story: a fresh folder, a free port. `name` is a folder of examples/ or of scenario/apps/. */
+void server_serve(struct play *play, const char *name);
+
+/* Starts the server and waits for its ready line. */
+void server_start(struct play *play);
+
+/* SIGTERM: it must leave with status 0, and its children before it. */
+void server_stop(struct play *play);
+
+/* kill -9 of the child that plays `role`, or of the supervisor: its children must follow it. */
+void server_kill(struct play *play, const char *role);
+
+/* What `skerry token --app APP ARGS...` prints; the caller frees it. */
+char *server_token(struct play *play, const char *const *args, size_t n);
+
+/* Ends what still runs and removes the folder. With `show_log`, prints the server's log as comments. */
+void server_release(struct server *server, bool show_log);
+
+#endif
