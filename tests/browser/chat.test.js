@@ -1,6 +1,6 @@
 /** The chat example in browser windows, against the real server. */
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { Server } from './server.js'
 import { ChatWindow, launchBrowser } from './window.js'
 
@@ -11,6 +11,10 @@ const windows = []
 before(async () => {
   server = await Server.start()
   browser = await launchBrowser()
+})
+
+beforeEach(async () => {
+  if (!server.isRunning) await server.start() // a story that failed may have left it stopped
 })
 
 after(async () => {
@@ -27,6 +31,10 @@ async function open(user, room, options) {
   windows.push(window)
   if (user) await window.isOnline()
   return window
+}
+
+function numbered(count, text) {
+  return Array.from({ length: count }, (_, i) => `${text} ${i + 1}`)
 }
 
 test('a message typed in one window is in the other, and shows as confirmed', async () => {
@@ -72,22 +80,23 @@ test('what is typed while the server is away arrives when it is back, in order, 
   await server.stop()
   await ann.says('Offline')
   await bob.says('Offline')
-  for (const word of ['one', 'two', 'three']) await ann.write(`ann ${word}`)
-  for (const word of ['one', 'two']) await bob.write(`bob ${word}`)
-  await ann.says('Offline: 3 messages wait')
-  await bob.says('Offline: 2 messages wait')
-  const waiting = ['You: ann one (waiting)', 'You: ann two (waiting)', 'You: ann three (waiting)']
-  await ann.shows('You: It is getting dark. (confirmed)', ...waiting)
-  await bob.shows('ann: It is getting dark.', 'You: bob one (waiting)', 'You: bob two (waiting)')
+  const fromAnn = numbered(8, 'This is ann')
+  const fromBob = numbered(5, 'This is bob')
+  for (const text of fromAnn) await ann.write(text)
+  for (const text of fromBob) await bob.write(text)
+  await ann.says('Offline: 8 messages wait')
+  await bob.says('Offline: 5 messages wait')
+  await ann.shows('You: It is getting dark. (confirmed)', ...fromAnn.map(text => `You: ${text} (waiting)`))
+  await bob.shows('ann: It is getting dark.', ...fromBob.map(text => `You: ${text} (waiting)`))
 
   await server.start()
-  await ann.message('bob two').waitFor()
-  await bob.message('ann three').waitFor()
+  await ann.message(fromBob.at(-1)).waitFor()
+  await bob.message(fromAnn.at(-1)).waitFor()
   const order = (await ann.messages()).map(({ text }) => text)
-  assert.deepEqual(order.filter(text => text.startsWith('ann')), ['ann one', 'ann two', 'ann three'])
-  assert.deepEqual(order.filter(text => text.startsWith('bob')), ['bob one', 'bob two'])
-  await ann.shows(...order.map(text => (text.startsWith('bob') ? `bob: ${text}` : `You: ${text} (confirmed)`)))
-  await bob.shows(...order.map(text => (text.startsWith('bob') ? `You: ${text} (confirmed)` : `ann: ${text}`)))
+  assert.deepEqual(order.filter(text => fromAnn.includes(text)), fromAnn)
+  assert.deepEqual(order.filter(text => fromBob.includes(text)), fromBob)
+  await ann.shows(...order.map(text => (fromBob.includes(text) ? `bob: ${text}` : `You: ${text} (confirmed)`)))
+  await bob.shows(...order.map(text => (fromBob.includes(text) ? `You: ${text} (confirmed)` : `ann: ${text}`)))
   await ann.isOnline()
   await ann.hadNoFaults()
   await bob.hadNoFaults()
@@ -165,9 +174,9 @@ test('a name is asked for once, and is this window’s own', async () => {
 test('the newest message is in sight, except for a reader who has scrolled up', async () => {
   const ann = await open('ann', 'many')
   const bob = await open('bob', 'many')
-  const numbers = Array.from({ length: 30 }, (_, i) => `message ${i + 1}`)
-  for (const text of numbers) await ann.write(text)
-  await bob.shows(...numbers.map(text => `ann: ${text}`))
+  const texts = numbered(30, 'message')
+  for (const text of texts) await ann.write(text)
+  await bob.shows(...texts.map(text => `ann: ${text}`))
   assert.equal(await bob.isInSight('message 30'), true)
 
   await bob.log.focus()

@@ -31,6 +31,10 @@ export class Server {
     return `http://${this.#address}/`
   }
 
+  get isRunning() {
+    return this.#process.exitCode === null && this.#process.signalCode === null
+  }
+
   async start() {
     const options = ['--dev', '--data', this.#data, '--listen', this.#address, '--shards', '2']
     this.#process = spawn(process.env.SKERRY_BIN, ['serve', app, ...options], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -46,7 +50,7 @@ export class Server {
 
   /** Asks it to end, and waits until it has. */
   async stop() {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    if (!this.isRunning) return
     const exit = once(this.#process, 'exit')
     this.#process.kill('SIGTERM')
     await exit
