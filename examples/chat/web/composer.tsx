@@ -24,6 +24,7 @@ export function Composer({ room, text, setText, box }: Props) {
       <textarea
         ref={box}
         aria-label={`Message in ${room.name}`}
+        dir="auto"
         placeholder="Write a message"
         value={text}
         rows={1}

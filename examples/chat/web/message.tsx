@@ -28,7 +28,9 @@ export function MessageItem({ message, own, first, online, edited, onEdit, onSav
       <p className={first ? 'author' : 'author unseen'}>{own ? 'You' : message.author}</p>
       {own && <Actions onEdit={onEdit} onDelete={onDelete} />}
       <div className="bubble">
-        <p className="text">{message.text}</p>
+        <p className="text" dir="auto">
+          {message.text}
+        </p>
         <p className="meta">
           {message.edited_at && <span title={moment.format(message.edited_at)}>edited</span>}
           <time dateTime={new Date(message.created_at).toISOString()} title={moment.format(message.created_at)}>
@@ -110,6 +112,7 @@ function EditForm({ text: before, save, close }: { text: string; save(text: stri
       <form className="edit" onSubmit={submit}>
         <textarea
           aria-label="Edit message"
+          dir="auto"
           value={text}
           autoFocus
           onFocus={event => event.target.setSelectionRange(text.length, text.length)}

@@ -17,7 +17,7 @@ export function Refusals({ room, onPutBack, onDismiss }: Props) {
   return (
     <div role="alert" className="refusals">
       {data.map(refusal => (
-        <section key={refusal.id} aria-label="Refused">
+        <div key={refusal.id}>
           <p>
             <strong>Your {refusal.what} was refused:</strong> {refusal.reason}
           </p>
@@ -30,7 +30,7 @@ export function Refusals({ room, onPutBack, onDismiss }: Props) {
           <button type="button" className="quiet" onClick={() => settle(refusal, onDismiss)}>
             Dismiss
           </button>
-        </section>
+        </div>
       ))}
     </div>
   )
