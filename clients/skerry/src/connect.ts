@@ -68,7 +68,8 @@ function webSocketConstructor(given: WebSocketConstructor | undefined): WebSocke
 
 function checkDelays(delays: Record<'connectTimeoutMs' | 'minDelayMs' | 'maxDelayMs', number>): void {
   for (const [name, ms] of Object.entries(delays)) {
-    if (!(ms > 0 && ms <= 0x7fffffff)) throw new SkerryError('INVALID', `${name} must be a number of ms above 0, not ${ms}`)
+    if (!(ms > 0 && ms <= 0x7fffffff))
+      throw new SkerryError('INVALID', `${name} must be a number of ms above 0, not ${ms}`)
   }
   if (delays.minDelayMs > delays.maxDelayMs) throw new SkerryError('INVALID', 'minDelayMs must not be above maxDelayMs')
 }

@@ -5,7 +5,7 @@
  *
  * | code | what happened |
  * |---|---|
- * | `CONSTRAINT`, `FORBIDDEN`, `VALIDATION`, ... | the server rejected a transaction; its own code, see WIRE.md, "Mutations" |
+ * | `CONSTRAINT`, `FORBIDDEN`, `VALIDATION`, ... | the server rejected a transaction; the code is the server's |
  * | `REJECTED` | the server rejected a transaction without giving a code |
  * | `FRAME_TOO_LARGE` | the transaction is larger than `maxFrameBytes`; it was not sent |
  * | `INVALID` | an argument cannot be used; nothing was sent |
@@ -13,7 +13,7 @@
  * | `UNAUTHENTICATED` | the server closed with 4401: the token is missing, expired or revoked |
  * | `FORBIDDEN` | the server closed with 4403: not allowed in this scope (`closeCode` is set) |
  * | `CLOSED` | the scope was closed before the answer came, or by the server with another 4xxx code |
- * | `UNREACHABLE`, `TIMEOUT`, `TOKEN`, `OFFLINE`, `PROTOCOL` | why the connection is down (`scope.lastError`); it is retried |
+ * | `UNREACHABLE`, `TIMEOUT`, `TOKEN`, `OFFLINE`, `PROTOCOL` | why there is no connection (`scope.lastError`) |
  */
 export class SkerryError extends Error {
   override readonly name = 'SkerryError'

@@ -47,7 +47,7 @@ export function encodeFrame(frame: ClientFrame): Uint8Array {
 const LONE_SURROGATE = /\p{Surrogate}/gu
 const DEPTH_MAX = 64
 
-/** Half a surrogate pair, say of a cut emoji, has no UTF-8, and a server drops a frame with invalid UTF-8 unanswered. */
+/** Half a surrogate pair, say of a cut emoji, has no UTF-8, and a server drops such a frame without an answer. */
 function wellFormed(value: unknown, depth = 0): unknown {
   if (depth > DEPTH_MAX) throw new RangeError(`nested deeper than ${DEPTH_MAX} levels`)
   if (typeof value === 'string') return value.replace(LONE_SURROGATE, '\ufffd')

@@ -73,7 +73,10 @@ export class Link {
 
   /** Connects at once, also in the middle of a wait. */
   start(): void {
-    this.#stopListening ??= listenToNetwork(() => this.#onNetwork(), () => this.#onNoNetwork())
+    this.#stopListening ??= listenToNetwork(
+      () => this.#onNetwork(),
+      () => this.#onNoNetwork(),
+    )
     void this.#dial()
   }
 
@@ -116,9 +119,11 @@ export class Link {
   #open(socket: WebSocketLike): void {
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
-    const ifCurrent = <E>(handle: (event: E) => void) => (event: E) => {
-      if (this.#socket === socket) handle(event)
-    }
+    const ifCurrent =
+      <E>(handle: (event: E) => void) =>
+      (event: E) => {
+        if (this.#socket === socket) handle(event)
+      }
     socket.onopen = ifCurrent(() => this.#onOpen())
     socket.onmessage = ifCurrent((event: { data: unknown }) => this.#onMessage(event.data))
     socket.onclose = ifCurrent((event: { code: number; reason: string }) => this.#onClose(event.code, event.reason))
@@ -202,9 +207,11 @@ export class Link {
 
 function closingError(code: number, reason: string, wasUp: boolean): SkerryError {
   const said = reason === '' ? '' : `: ${reason}`
-  if (code === 4401) return new SkerryError('UNAUTHENTICATED', `the server does not know who this is${said}`, { closeCode: code })
+  if (code === 4401)
+    return new SkerryError('UNAUTHENTICATED', `the server does not know who this is${said}`, { closeCode: code })
   if (code === 4403) return new SkerryError('FORBIDDEN', `not allowed in this scope${said}`, { closeCode: code })
-  if (code >= 4000 && code <= 4999) return new SkerryError('CLOSED', `the server closed with ${code}${said}`, { closeCode: code })
+  if (code >= 4000 && code <= 4999)
+    return new SkerryError('CLOSED', `the server closed with ${code}${said}`, { closeCode: code })
   const what = wasUp ? 'the connection was lost' : 'the server cannot be reached'
   return new SkerryError('UNREACHABLE', `${what} (${code}${said})`, { closeCode: code })
 }

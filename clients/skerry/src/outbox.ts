@@ -7,7 +7,7 @@ import { SkerryError } from './error.js'
 import { encodeFrame, type ClientFrame } from './frame.js'
 import { Listeners } from './listeners.js'
 
-/** What a confirmed transaction returns: `seq` is its position in the scope's log, `result` that of a command, or null. */
+/** What a confirmed transaction returns: `seq` is its position in the scope's log, `result` a command's, or null. */
 export interface Confirmation {
   seq: string
   result: unknown
@@ -18,8 +18,8 @@ export interface Transaction {
   /** Its id, a UUID unless you gave one. */
   txId: string
   /**
-   * Resolves when the server has it for good and its changes have been given to this scope's subscriptions; rejects with
-   * a SkerryError when the server refuses it. Neither happens while the connection is down. It is not an error to ignore it.
+   * Resolves when the server has it for good and its changes have been given to this scope's subscriptions; rejects
+   * with a SkerryError when the server refuses it. Neither happens while the connection is down. It may be ignored.
    */
   confirmed: Promise<Confirmation>
 }

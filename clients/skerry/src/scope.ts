@@ -1,8 +1,8 @@
 /**
- * scope - one scope as its client sees it: a connection, its subscriptions, its unanswered transactions, one cursor.
+ * scope - one scope as its client sees it: a connection, its subscriptions, its unanswered transactions.
  *
- * The cursor is the position up to which every complete subscription has been given everything. Boundaries move it,
- * after what they commit was delivered; a reconnection resumes from it.
+ * The contract's cursor lives in the subscriptions: a boundary moves each that is live, and leaves one that is still
+ * catching up where it was. So however a resume is torn apart, nobody resumes past what it misses.
  */
 import { SkerryError, guarded } from './error.js'
 import { checkName, checkOps } from './check.js'
@@ -10,7 +10,6 @@ import { decodeFrame, encodeFrame, type ClientFrame, type Op, type Row, type Ser
 import { Link, type LinkOptions } from './link.js'
 import { Listeners } from './listeners.js'
 import { Outbox, type Transaction } from './outbox.js'
-import { laterSeq } from './seq.js'
 import { SubscriptionState, type Batch, type SubscriptionHandlers } from './subscription.js'
 import { uuid } from '#uuid'
 
@@ -28,8 +27,8 @@ export interface Subscription {
 
 export interface TransactionOptions {
   /**
-   * The transaction's id, 1 to 128 bytes; a UUID by default. Give one to be able to repeat a transaction later, say after
-   * a page was closed before the answer came: whatever its id had done is not done again, and the answer is the same.
+   * The transaction's id, 1 to 128 bytes; a UUID by default. Give one to be able to repeat a transaction later, say
+   * after a page was closed before the answer came: it is not done again, and the answer is the same.
    */
   txId?: string
 }
@@ -43,7 +42,6 @@ export class Scope {
   readonly #subscriptions = new Map<string, SubscriptionState>()
   readonly #onStatus = new Listeners<Status>()
   #status: Status = 'connecting'
-  #cursor: string | undefined
   #subscriptionCount = 0
   #resetTimer: ReturnType<typeof setTimeout> | undefined
   #closeReason: SkerryError | undefined
@@ -105,8 +103,8 @@ export class Scope {
   }
 
   /**
-   * Sends operations on one collection as one transaction: all of them happen, or none. It is kept, and sent again after
-   * a disconnection, until the server answers. Values are copied at once. At most 128 operations (server default).
+   * Sends operations on one collection as one transaction: all of them happen, or none. It is kept, and sent again
+   * after a disconnection, until the server answers. Values are copied at once. At most 128 operations, by default.
    */
   mutate(collection: string, ops: readonly Op[], options: TransactionOptions = {}): Transaction {
     return this.#submit(options, txId => {
@@ -116,13 +114,18 @@ export class Scope {
 
   /** Runs one of the app's commands, as one transaction like `mutate`; `confirmed` has its result. */
   call(name: string, args: object | null = null, options: TransactionOptions = {}): Transaction {
-    return this.#submit(options, txId => ({ t: 'call', txId, name: checkName('the command', name), args: args && { ...args } }))
+    return this.#submit(options, txId => ({
+      t: 'call',
+      txId,
+      name: checkName('the command', name),
+      args: args && { ...args },
+    }))
   }
 
   /**
    * Connects again after the server has closed for good, with a fresh token and everything as it was: subscriptions,
-   * and transactions that were not answered. For the same user only: another user's transactions would be done twice,
-   * so for another user `close()`, and `connect` anew. In every other state it does nothing.
+   * and transactions that were not answered. For the same user only: as another's, a transaction could be done twice.
+   * For another user `close()`, and `connect` anew. In every other state this does nothing.
    */
   reconnect(): void {
     if (this.#closeReason === undefined) return
@@ -147,7 +150,10 @@ export class Scope {
     return this.#status === 'closed' && this.#closeReason === undefined
   }
 
-  #submit(options: TransactionOptions, makeFrame: (txId: string) => Extract<ClientFrame, { txId: string }>): Transaction {
+  #submit(
+    options: TransactionOptions,
+    makeFrame: (txId: string) => Extract<ClientFrame, { txId: string }>,
+  ): Transaction {
     const txId = options.txId ?? uuid()
     const checkedFrame = () => {
       if (this.#isEnded) throw closedError()
@@ -162,11 +168,10 @@ export class Scope {
     if (this.#subscriptions.delete(id) && this.#link.isUp) this.#send({ t: 'unsub', subId: id })
   }
 
-  /** Asks for a subscription: from the cursor if nothing up to it is missing, else whole. */
+  /** Asks for a subscription: from its position if it has one, else whole. */
   #ask(subscription: SubscriptionState): void {
-    const since = subscription.isComplete ? this.#cursor : undefined
-    subscription.asked(since !== undefined)
-    this.#send({ t: 'sub', subId: subscription.id, collection: subscription.collection, since })
+    this.#send({ t: 'sub', subId: subscription.id, collection: subscription.collection, since: subscription.position })
+    subscription.asked()
   }
 
   #send(frame: ClientFrame): void {
@@ -206,7 +211,8 @@ export class Scope {
       frame = decodeFrame(bytes)
     } catch (cause) {
       // To skip it could leave a gap that nobody notices; what the server says from the cursor on leaves none.
-      this.#link.fail(new SkerryError('PROTOCOL', `the server sent what is no frame: ${(cause as Error).message}`, { cause }))
+      const what = (cause as Error).message
+      this.#link.fail(new SkerryError('PROTOCOL', `the server sent what is no frame: ${what}`, { cause }))
       return
     }
     if (frame) this.#onFrame(frame)
@@ -223,7 +229,7 @@ export class Scope {
       case 'uptodate':
         return this.#onUpToDate(frame.seq, frame.sub)
       case 'committed':
-        this.#commit(laterSeq(this.#cursor, frame.seq))
+        this.#commit(frame.seq)
         return this.#outbox.resolve(frame.txId, { seq: frame.seq, result: frame.result ?? null })
       case 'rejected':
         return this.#outbox.reject(frame.txId, rejection(frame.error))
@@ -236,23 +242,26 @@ export class Scope {
     const subscription = this.#subscriptions.get(id)
     if (!subscription) return
     const rows = subscription.snapEnd()
-    this.#commit(laterSeq(this.#cursor, seq), [[subscription, rows]])
+    this.#commit(seq, { snapshot: [subscription, rows] })
     this.#ready(subscription)
   }
 
-  /** Unlike the other boundaries this one may take the cursor back: too early a cursor costs a few rows, too late a one a gap. */
+  /** Unlike other boundaries it may take a position back: too early a one costs a few rows, too late a one a gap. */
   #onUpToDate(seq: string, id: string | undefined): void {
-    this.#commit(seq)
     const subscription = id === undefined ? undefined : this.#subscriptions.get(id)
-    if (subscription?.caughtUp()) this.#ready(subscription)
+    const hasCaughtUp = subscription?.caughtUp()
+    this.#commit(seq, { mayGoBack: true })
+    if (hasCaughtUp) this.#ready(subscription!)
   }
 
-  /** A boundary: what every subscription has gathered becomes visible, and the cursor moves. */
-  #commit(cursor: string, batches: [SubscriptionState, Batch][] = []): void {
-    this.#cursor = cursor
+  /** A boundary: positions move, and what the subscriptions have gathered becomes visible. */
+  #commit(seq: string, options: { snapshot?: [SubscriptionState, Batch]; mayGoBack?: boolean } = {}): void {
+    const { snapshot, mayGoBack = false } = options
+    const batches = snapshot ? [snapshot] : []
     for (const subscription of this.#subscriptions.values()) {
       const batch = subscription.take()
       if (batch) batches.push([subscription, batch])
+      subscription.advance(seq, mayGoBack)
     }
     for (const [subscription, batch] of batches) {
       if (this.#isCurrent(subscription)) guarded(() => subscription.handlers.onBatch(batch))
@@ -297,11 +306,13 @@ export class Scope {
 
 function rejection(error: { code?: unknown; message?: unknown }): SkerryError {
   const code = typeof error.code === 'string' ? error.code : 'REJECTED'
-  return new SkerryError(code, typeof error.message === 'string' ? error.message : 'the server rejected the transaction')
+  const message = typeof error.message === 'string' ? error.message : 'the server rejected the transaction'
+  return new SkerryError(code, message)
 }
 
 function refusal(collection: string): SkerryError {
-  return new SkerryError('REFUSED', `the server does not serve '${collection}' here: no such collection, or not for this user`)
+  const why = 'there is no such collection, or not for this user'
+  return new SkerryError('REFUSED', `the server does not serve '${collection}' here: ${why}`)
 }
 
 function closedError(): SkerryError {

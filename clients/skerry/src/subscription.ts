@@ -6,6 +6,7 @@
  */
 import { SkerryError } from './error.js'
 import type { Row } from './frame.js'
+import { laterSeq } from './seq.js'
 
 /** One change of a batch. An `upsert` carries the whole row, as the server has it. */
 export type Change<R extends object = Row> = { type: 'upsert'; key: string; row: R } | { type: 'delete'; key: string }
@@ -55,7 +56,7 @@ export class SubscriptionState {
   readonly collection: string
   readonly handlers: SubscriptionHandlers<any>
   #state: State = 'idle'
-  #isComplete = false
+  #position: string | undefined
   #snapshot = new Map<string, Row>()
   #changes: Change[] = []
 
@@ -65,9 +66,9 @@ export class SubscriptionState {
     this.handlers = handlers
   }
 
-  /** Whether the application holds all rows as of the scope's cursor, so that a resume may start there. */
-  get isComplete(): boolean {
-    return this.#isComplete
+  /** Up to where in the log the application has been given everything, so that a resume may start there. */
+  get position(): string | undefined {
+    return this.#position
   }
 
   /** Whether a `reset` came, and nothing of a snapshot since. */
@@ -79,9 +80,9 @@ export class SubscriptionState {
     return this.#state === 'refused'
   }
 
-  /** Its `sub` goes out, with `since` or without. */
-  asked(withSince: boolean): void {
-    this.#move(withSince ? 'askSince' : 'askWhole')
+  /** Its `sub` has gone out, with its position as `since` if it has one. */
+  asked(): void {
+    this.#move(this.#position === undefined ? 'askWhole' : 'askSince')
   }
 
   /** The socket is gone, and with it what was not committed by a boundary. */
@@ -108,7 +109,6 @@ export class SubscriptionState {
   snapEnd(): Batch {
     const rows = Array.from(this.#snapshot, ([key, row]): Change => ({ type: 'upsert', key, row }))
     this.#move('snapEnd')
-    this.#isComplete = true
     return Object.assign(rows, { snapshot: true })
   }
 
@@ -125,14 +125,17 @@ export class SubscriptionState {
     return this.#move('caughtUp')
   }
 
+  /** A boundary at `seq` came. It says nothing of a subscription that is not live: its catch-up has its own end. */
+  advance(seq: string, mayGoBack: boolean): void {
+    if (this.#state === 'live') this.#position = mayGoBack ? seq : laterSeq(this.#position, seq)
+  }
+
   /**
-   * A `reset` came, for this subscription or for all; whether that changed anything. Before the first `snap-end` one for
-   * this subscription is a refusal. Later ones can be either: rows stay shown, and nothing relies on them any more.
+   * A `reset` came, for this subscription or for all; whether that changed anything. Before the first `snap-end` one
+   * for this subscription is a refusal. Later ones can be either: rows stay shown, and nothing relies on them any more.
    */
   reset(forAll: boolean): boolean {
-    const hasMoved = this.#move(forAll ? 'resetAll' : 'reset')
-    if (hasMoved) this.#isComplete = false
-    return hasMoved
+    return this.#move(forAll ? 'resetAll' : 'reset')
   }
 
   get #isSnapshotting(): boolean {
@@ -143,8 +146,11 @@ export class SubscriptionState {
     const state = next[this.#state][event]
     if (state === undefined) return false
     this.#state = state
-    this.#snapshot = new Map()
-    this.#changes = []
+    if (state === 'reloading' || state === 'refused') this.#position = undefined
+    if (event !== 'caughtUp') {
+      this.#snapshot = new Map()
+      this.#changes = []
+    }
     return true
   }
 }

@@ -35,11 +35,10 @@ export interface SkerryCollectionUtils extends UtilsRecord {
   send(transaction: { mutations: readonly Mutation[] }): Promise<void>
 }
 
-export interface SkerryCollectionConfig<T extends object, S extends Schema = never>
-  extends Omit<
-    BaseCollectionConfig<T, string, S, SkerryCollectionUtils>,
-    'getKey' | 'onInsert' | 'onUpdate' | 'onDelete' | 'syncMode' | 'utils'
-  > {
+export interface SkerryCollectionConfig<T extends object, S extends Schema = never> extends Omit<
+  BaseCollectionConfig<T, string, S, SkerryCollectionUtils>,
+  'getKey' | 'onInsert' | 'onUpdate' | 'onDelete' | 'syncMode' | 'utils'
+> {
   /** The connection, from `connect`. All collections of a scope share one. */
   scope: Scope
   /** The collection's name in `app.json`. */
@@ -47,11 +46,11 @@ export interface SkerryCollectionConfig<T extends object, S extends Schema = nev
   /** A row's key, as in the table's key column; `row.id` by default. */
   getKey?: (row: T) => string
   /**
-   * The columns to send with an insert or an update; all by default. Name them where the server sets columns or refuses to
-   * have them written, and the row shown meanwhile has a guess of them.
+   * The columns to send with an insert or an update; all by default. Name them where the server sets columns or refuses
+   * to have them written, and the row shown meanwhile has a guess of them.
    */
   columns?: readonly (keyof T & string)[]
-  /** The server does not serve this collection, or the scope is closed. Before the first rows it also fails `preload()`. */
+  /** The server does not serve this collection, or the scope is closed. Before the first rows `preload()` fails too. */
   onError?: (error: SkerryError) => void
 }
 
@@ -86,7 +85,11 @@ export function skerryCollectionOptions(config: SkerryCollectionConfig<any, any>
   }
   const send: SkerryCollectionUtils['send'] = async ({ mutations }) => {
     const own = mutations.filter(mutation => mutation.collection.config.sync === sync)
-    if (own.length > 0) await scope.mutate(collection, own.map(mutation => toOp(mutation, columns))).confirmed
+    if (own.length > 0)
+      await scope.mutate(
+        collection,
+        own.map(mutation => toOp(mutation, columns)),
+      ).confirmed
   }
   const onMutation = ({ transaction }: { transaction: { mutations: readonly Mutation[] } }) => send(transaction)
   return { ...rest, getKey, sync, onInsert: onMutation, onUpdate: onMutation, onDelete: onMutation, utils: { send } }
@@ -100,7 +103,12 @@ function defaultKey(row: { id?: unknown }): string {
 type SyncParams = Parameters<SyncConfig<any, string>['sync']>[0]
 
 /** One sync run: from the collection's first reader until it is cleaned up. */
-function follow(scope: Scope, collection: string, params: SyncParams, onError?: (error: SkerryError) => void): () => void {
+function follow(
+  scope: Scope,
+  collection: string,
+  params: SyncParams,
+  onError?: (error: SkerryError) => void,
+): () => void {
   const { getKey } = params.collection.config
   const held = new Set<string>()
   const subscription = scope.subscribe<object>(collection, {

@@ -1,4 +1,4 @@
-/** A world without a network and without time: the test opens the sockets, speaks for the server, and turns the clock. */
+/** A world without network and time: the test opens the sockets, speaks for the server, and turns the clock. */
 import { encode } from '@msgpack/msgpack'
 import type { TestContext } from 'node:test'
 import type { WebSocketConstructor } from 'skerry'

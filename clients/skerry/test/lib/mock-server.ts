@@ -56,7 +56,11 @@ export class MockConnection {
   readonly #messages = new Queue<Frame | string>()
   readonly closed: Promise<unknown>
 
-  constructor(socket: WebSocket, address: string, readonly origin: string | undefined) {
+  constructor(
+    socket: WebSocket,
+    address: string,
+    readonly origin: string | undefined,
+  ) {
     const url = new URL(address, 'http://mock')
     this.path = url.pathname
     this.query = url.searchParams

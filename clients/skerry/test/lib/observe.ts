@@ -3,7 +3,11 @@ import type { Batch, Row, Scope, SkerryError, Status, Subscription } from 'skerr
 import { patiently } from './mock-server.js'
 
 /** Waits until `condition` holds, looking whenever `subscribe` says that something has changed. */
-async function until(what: string, condition: () => boolean, subscribe: (look: () => void) => () => void): Promise<void> {
+async function until(
+  what: string,
+  condition: () => boolean,
+  subscribe: (look: () => void) => () => void,
+): Promise<void> {
   if (condition()) return
   let stop: (() => void) | undefined
   const holds = new Promise<void>(resolve => {
@@ -13,11 +17,19 @@ async function until(what: string, condition: () => boolean, subscribe: (look: (
 }
 
 export async function untilStatus(scope: Scope, status: Status): Promise<void> {
-  await until(`status ${status}`, () => scope.status === status, look => scope.onStatus(look))
+  await until(
+    `status ${status}`,
+    () => scope.status === status,
+    look => scope.onStatus(look),
+  )
 }
 
 export async function untilPending(scope: Scope, count: number): Promise<void> {
-  await until(`${count} pending`, () => scope.pending === count, look => scope.onPending(look))
+  await until(
+    `${count} pending`,
+    () => scope.pending === count,
+    look => scope.onPending(look),
+  )
 }
 
 /** Follows a collection as an application would, and keeps a diary. */

@@ -8,7 +8,10 @@ import { MockServer } from './mock-server.js'
 export const quick = { WebSocket, minDelayMs: 1, maxDelayMs: 20 }
 export const room = { app: 'chat', kind: 'room', id: 'lobby' }
 
-export async function stage(t: TestContext, options: Partial<ConnectOptions> = {}): Promise<{ server: MockServer; scope: Scope }> {
+export async function stage(
+  t: TestContext,
+  options: Partial<ConnectOptions> = {},
+): Promise<{ server: MockServer; scope: Scope }> {
   const server = await MockServer.start()
   const scope = connect({ url: server.url, ...room, ...quick, ...options })
   t.after(async () => {

@@ -14,15 +14,35 @@ function encoded(value: unknown): string {
 }
 
 const values: [unknown, string][] = [
-  [0, '00'], [127, '7f'], [128, 'cc80'], [255, 'ccff'], [256, 'cd0100'], [65535, 'cdffff'], [65536, 'ce00010000'],
+  [0, '00'],
+  [127, '7f'],
+  [128, 'cc80'],
+  [255, 'ccff'],
+  [256, 'cd0100'],
+  [65535, 'cdffff'],
+  [65536, 'ce00010000'],
   [2 ** 32 - 1, 'ceffffffff'],
-  [-1, 'ff'], [-32, 'e0'], [-33, 'd0df'], [-128, 'd080'], [-129, 'd1ff7f'], [-32769, 'd2ffff7fff'],
+  [-1, 'ff'],
+  [-32, 'e0'],
+  [-33, 'd0df'],
+  [-128, 'd080'],
+  [-129, 'd1ff7f'],
+  [-32769, 'd2ffff7fff'],
   [-(2 ** 31), 'd280000000'],
-  [2 ** 32, 'cb41f0000000000000'], [-(2 ** 31) - 1, 'cbc1e0000000200000'], [2 ** 53, 'cb4340000000000000'],
-  [1.5, 'cb3ff8000000000000'], [0.1, 'cb3fb999999999999a'], [Infinity, 'cb7ff0000000000000'],
-  [null, 'c0'], [true, 'c3'], [false, 'c2'], ['é', 'a2c3a9'], [Uint8Array.of(1, 2), 'c4020102'],
+  [2 ** 32, 'cb41f0000000000000'],
+  [-(2 ** 31) - 1, 'cbc1e0000000200000'],
+  [2 ** 53, 'cb4340000000000000'],
+  [1.5, 'cb3ff8000000000000'],
+  [0.1, 'cb3fb999999999999a'],
+  [Infinity, 'cb7ff0000000000000'],
+  [null, 'c0'],
+  [true, 'c3'],
+  [false, 'c2'],
+  ['é', 'a2c3a9'],
+  [Uint8Array.of(1, 2), 'c4020102'],
   [new Date(1000), 'd6ff00000001'],
-  [7n, 'cf0000000000000007'], [-7n, 'd3fffffffffffffff9'],
+  [7n, 'cf0000000000000007'],
+  [-7n, 'd3fffffffffffffff9'],
 ]
 for (const [value, hex] of values) {
   test(`${typeof value} ${String(value)} is ${hex}`, () => assert.equal(encoded(value), hex))
@@ -30,7 +50,9 @@ for (const [value, hex] of values) {
 
 test('absent fields are left out, also in columns', () => {
   assert.deepEqual(decode(encodeFrame({ t: 'sub', subId: 's1', collection: 'c', since: undefined })), {
-    t: 'sub', subId: 's1', collection: 'c',
+    t: 'sub',
+    subId: 's1',
+    collection: 'c',
   })
 })
 
@@ -45,7 +67,10 @@ test('what the server sends as 64 bits is a number, a blob is bytes', () => {
 test('nil fields are absent, but a result of nil is a result', () => {
   assert.deepEqual(decodeFrame(encode({ t: 'uptodate', seq: '1', sub: null })), { t: 'uptodate', seq: '1' })
   assert.deepEqual(decodeFrame(encode({ t: 'committed', txId: 'x', seq: '1', result: null })), {
-    t: 'committed', txId: 'x', seq: '1', result: null,
+    t: 'committed',
+    txId: 'x',
+    seq: '1',
+    result: null,
   })
 })
 

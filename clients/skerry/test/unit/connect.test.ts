@@ -60,7 +60,11 @@ for (const [what, options, message] of wrong) {
   })
 }
 
-for (const [closeCode, code] of [[4401, 'UNAUTHENTICATED'], [4403, 'FORBIDDEN'], [4999, 'CLOSED']] as const) {
+for (const [closeCode, code] of [
+  [4401, 'UNAUTHENTICATED'],
+  [4403, 'FORBIDDEN'],
+  [4999, 'CLOSED'],
+] as const) {
   test(`a close with ${closeCode} is final, until the application tries again`, async t => {
     const { server, scope } = await stage(t)
     const follower = new Follower(scope, 'messages')

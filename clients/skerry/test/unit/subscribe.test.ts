@@ -34,7 +34,13 @@ test('rows appear at the end of the snapshot, changes at their boundary', async 
   connection.send(upsert(subId, 'c', '11'), { t: 'd', sub: subId, key: 'a', op: 'delete', seq: '12', cols: null })
   connection.send({ t: 'uptodate', seq: '12' })
   await messages.untilNoted('batch +c -a')
-  assert.deepEqual([...messages.rows], [['b', row('b')], ['c', row('c')]])
+  assert.deepEqual(
+    [...messages.rows],
+    [
+      ['b', row('b')],
+      ['c', row('c')],
+    ],
+  )
 })
 
 test('an empty collection is ready too', async t => {
@@ -74,7 +80,7 @@ test('a snapshot that was cut off begins anew, and none of its first rows stay',
   assert.deepEqual(messages.diary, ['snapshot a', 'ready'])
 })
 
-test('one cursor serves all: only a complete subscription resumes from it', async t => {
+test('only a complete subscription resumes', async t => {
   const { server, scope } = await stage(t)
   const messages = new Follower(scope, 'messages')
   const pins = new Follower(scope, 'pins')
@@ -88,12 +94,41 @@ test('one cursor serves all: only a complete subscription resumes from it', asyn
   assert.equal((await second.frame('sub'))['since'], '10')
   assert.equal((await second.frame('sub'))['since'], undefined)
   // The whole resume has one boundary: until it is over, boundaries carry the old cursor.
-  second.send({ t: 'uptodate', seq: '10', sub: messagesId }, snap(pinsId, 'p'), { t: 'snap-end', sub: pinsId, seq: '10' })
+  second.send({ t: 'uptodate', seq: '10', sub: messagesId }, snap(pinsId, 'p'), {
+    t: 'snap-end',
+    sub: pinsId,
+    seq: '10',
+  })
   await pins.untilNoted('ready')
   await second.drop()
 
   const third = await server.connection()
   assert.equal((await third.frame('sub'))['since'], '10')
+  assert.equal((await third.frame('sub'))['since'], '10')
+})
+
+test('a boundary in the middle of a resume does not speak for who has not caught up', async t => {
+  const { server, scope } = await stage(t)
+  const messages = new Follower(scope, 'messages')
+  const pins = new Follower(scope, 'pins')
+  const first = await server.connection()
+  await serveSnapshot(first, 'a')
+  await serveSnapshot(first, 'p')
+  await pins.untilNoted('ready')
+  await first.drop()
+
+  const second = await server.connection()
+  const { subId } = await second.frame('sub')
+  await second.frame('sub')
+  second.send({ t: 'uptodate', seq: '10', sub: subId }, { t: 'uptodate', seq: '50' }, upsert(subId, 'b', '51'), {
+    t: 'uptodate',
+    seq: '51',
+  })
+  await messages.untilNoted('batch +b')
+  await second.drop()
+
+  const third = await server.connection()
+  assert.equal((await third.frame('sub'))['since'], '51')
   assert.equal((await third.frame('sub'))['since'], '10')
 })
 
@@ -187,7 +222,11 @@ test('an ended subscription is told to the server and hears nothing more', async
   const again = new Follower(scope, 'messages')
   const { subId: newId } = await connection.frame('sub')
   assert.notEqual(newId, subId)
-  connection.send(upsert(subId, 'late', '11'), { t: 'snap-end', sub: subId, seq: '11' }, { t: 'snap-end', sub: newId, seq: '11' })
+  connection.send(
+    upsert(subId, 'late', '11'),
+    { t: 'snap-end', sub: subId, seq: '11' },
+    { t: 'snap-end', sub: newId, seq: '11' },
+  )
   await again.untilNoted('ready')
   assert.deepEqual(messages.diary, ['snapshot a', 'ready'])
 })
@@ -195,7 +234,10 @@ test('an ended subscription is told to the server and hears nothing more', async
 test('a handler may end its own subscription, or the scope', async t => {
   const { server, scope } = await stage(t)
   const other = new Follower(scope, 'pins')
-  const subscription = scope.subscribe('messages', { onBatch: () => scope.close(), onReady: () => assert.fail('ended') })
+  const subscription = scope.subscribe('messages', {
+    onBatch: () => scope.close(),
+    onReady: () => assert.fail('ended'),
+  })
   const connection = await server.connection()
   const { subId: otherId } = await connection.frame('sub')
   const { subId } = await connection.frame('sub')

@@ -23,7 +23,11 @@ const message = (id: string, text = 'hi', author = 'ann'): Message => ({ id, tex
 
 /** Everything a reader of the collection is shown, as `a:hi b:hi`, one entry per change of what is shown. */
 function watch(messages: Messages): string[] {
-  const show = () => [...messages.values()].map(({ id, text }) => `${id}:${text}`).sort().join(' ')
+  const show = () =>
+    [...messages.values()]
+      .map(({ id, text }) => `${id}:${text}`)
+      .sort()
+      .join(' ')
   const shown = [show()]
   messages.subscribeChanges(() => {
     if (shown.at(-1) !== show()) shown.push(show())
@@ -42,7 +46,11 @@ interface Theatre {
 }
 
 /** A collection that is ready, with these rows at seq 10. */
-async function theatre(t: TestContext, rows: Message[] = [], config: Partial<SkerryCollectionConfig<Message>> = {}): Promise<Theatre> {
+async function theatre(
+  t: TestContext,
+  rows: Message[] = [],
+  config: Partial<SkerryCollectionConfig<Message>> = {},
+): Promise<Theatre> {
   const { server, scope } = await stage(t)
   const messages = createCollection(skerryCollectionOptions<Message>({ ...config, scope, collection: 'messages' }))
   const loaded = messages.preload()
@@ -52,11 +60,15 @@ async function theatre(t: TestContext, rows: Message[] = [], config: Partial<Ske
   connection.send({ t: 'snap-end', sub: subId, seq: '10' })
   await patiently('the first rows', loaded)
   const shown = watch(messages)
-  const untilShown = (what: string) => patiently(`'${what}' shown`, new Promise<void>(resolve => {
-    const look = () => void (shown.at(-1) === what && resolve())
-    messages.subscribeChanges(look)
-    look()
-  }))
+  const untilShown = (what: string) =>
+    patiently(
+      `'${what}' shown`,
+      new Promise<void>(resolve => {
+        const look = () => void (shown.at(-1) === what && resolve())
+        messages.subscribeChanges(look)
+        look()
+      }),
+    )
   return { server, connection, messages, subId, shown, untilShown }
 }
 
@@ -70,7 +82,11 @@ test('an insert is shown at once, and confirmed without a flicker', async t => {
   const { txId, ops } = await connection.frame('mut')
   assert.deepEqual(ops, [{ type: 'insert', key: 'b', cols: message('b', 'hello') }])
 
-  connection.send(delta(subId, message('b', 'hello'), '11'), { t: 'uptodate', seq: '11' }, { t: 'committed', txId, seq: '11' })
+  connection.send(
+    delta(subId, message('b', 'hello'), '11'),
+    { t: 'uptodate', seq: '11' },
+    { t: 'committed', txId, seq: '11' },
+  )
   await tx.when('settled')
   assert.equal(messages.get('b')!.$synced, true)
   assert.deepEqual(shown, ['a:hi', 'a:hi b:hello'])
@@ -92,7 +108,11 @@ test('what the server made of it replaces what was guessed', async t => {
   const { connection, messages, subId, untilShown, shown } = await theatre(t)
   messages.insert(message('a', 'darn'))
   const { txId } = await connection.frame('mut')
-  connection.send(delta(subId, message('a', '****'), '11'), { t: 'uptodate', seq: '11' }, { t: 'committed', txId, seq: '11' })
+  connection.send(
+    delta(subId, message('a', '****'), '11'),
+    { t: 'uptodate', seq: '11' },
+    { t: 'committed', txId, seq: '11' },
+  )
   await untilShown('a:****')
   assert.deepEqual(shown, ['', 'a:darn', 'a:****'])
 })
@@ -103,13 +123,17 @@ test('an update sends the columns that changed; undefined is NULL', async t => {
     draft.text = 'new'
     draft.edited_at = undefined
   })
-  assert.deepEqual((await connection.frame('mut'))['ops'], [{ type: 'update', key: 'a', cols: { text: 'new', edited_at: null } }])
+  assert.deepEqual((await connection.frame('mut'))['ops'], [
+    { type: 'update', key: 'a', cols: { text: 'new', edited_at: null } },
+  ])
 })
 
 test('only the columns that a client may write are sent', async t => {
   const { connection, messages } = await theatre(t, [], { columns: ['id', 'text'] })
   messages.insert({ ...message('a'), edited_at: null })
-  assert.deepEqual((await connection.frame('mut'))['ops'], [{ type: 'insert', key: 'a', cols: { id: 'a', text: 'hi' } }])
+  assert.deepEqual((await connection.frame('mut'))['ops'], [
+    { type: 'insert', key: 'a', cols: { id: 'a', text: 'hi' } },
+  ])
 })
 
 test("a copied row does not take TanStack's own properties along", async t => {
@@ -124,7 +148,11 @@ test('a rejection rolls back, and says why', async t => {
   const remove = messages.delete('a')
   const update = messages.insert(message('c'))
   assert.equal(shown.at(-1), 'b:hi c:hi')
-  const [first, second, third] = [await connection.frame('mut'), await connection.frame('mut'), await connection.frame('mut')]
+  const [first, second, third] = [
+    await connection.frame('mut'),
+    await connection.frame('mut'),
+    await connection.frame('mut'),
+  ]
   assert.deepEqual(second['ops'], [{ type: 'delete', key: 'a' }])
   connection.send(
     { t: 'rejected', txId: first['txId'], error: { code: 'CONSTRAINT', message: 'too long' } },
@@ -146,7 +174,15 @@ test('one TanStack transaction is one transaction of the server', async t => {
     messages.delete('b')
   })
   const { txId, ops } = await connection.frame('mut')
-  assert.deepEqual(ops.map((op: any) => [op.type, op.key]), [['insert', 'c'], ['insert', 'd'], ['update', 'a'], ['delete', 'b']])
+  assert.deepEqual(
+    ops.map((op: any) => [op.type, op.key]),
+    [
+      ['insert', 'c'],
+      ['insert', 'd'],
+      ['update', 'a'],
+      ['delete', 'b'],
+    ],
+  )
   connection.send(
     ...[message('c'), message('d'), message('a', 'new')].map(row => delta(subId, row, '12')),
     { t: 'd', sub: subId, key: 'b', op: 'delete', seq: '14' },
@@ -160,7 +196,8 @@ test('one TanStack transaction is one transaction of the server', async t => {
 
 test('two collections share a connection, and a transaction over both sends to each its own', async t => {
   const { server, scope } = await stage(t)
-  const open = (collection: string) => createCollection(skerryCollectionOptions<Message>({ scope, collection, startSync: true }))
+  const open = (collection: string) =>
+    createCollection(skerryCollectionOptions<Message>({ scope, collection, startSync: true }))
   const messages = open('messages')
   const pins = open('pins')
   const connection = await server.connection()
@@ -174,7 +211,13 @@ test('two collections share a connection, and a transaction over both sends to e
     pins.insert(message('p'))
   })
   const sent = [await connection.frame('mut'), await connection.frame('mut')]
-  assert.deepEqual(sent.map(frame => [frame['collection'], frame['ops'][0].key]), [['messages', 'm'], ['pins', 'p']])
+  assert.deepEqual(
+    sent.map(frame => [frame['collection'], frame['ops'][0].key]),
+    [
+      ['messages', 'm'],
+      ['pins', 'p'],
+    ],
+  )
 })
 
 test('typed while the server was away: there at once, and confirmed when it is back', async t => {
@@ -197,9 +240,12 @@ test('typed while the server was away: there at once, and confirmed when it is b
 test('a reset replaces the rows without ever showing fewer', async t => {
   const { connection, messages, subId, shown, untilShown } = await theatre(t, [message('a'), message('b')])
   const changes: string[] = []
-  messages.subscribeChanges(batch => changes.push(...batch.map(({ type, key }) => `${type} ${key}`)), { includeInitialState: true })
+  messages.subscribeChanges(batch => changes.push(...batch.map(({ type, key }) => `${type} ${key}`)), {
+    includeInitialState: true,
+  })
   connection.send({ t: 'reset', sub: subId })
-  for (const row of [message('b'), message('c')]) connection.send({ t: 'snap', sub: subId, key: row.id, row, seq: '20' })
+  for (const row of [message('b'), message('c')])
+    connection.send({ t: 'snap', sub: subId, key: row.id, row, seq: '20' })
   connection.send({ t: 'snap-end', sub: subId, seq: '20' })
   await untilShown('b:hi c:hi')
   assert.deepEqual(shown, ['a:hi b:hi', 'b:hi c:hi'])
@@ -211,7 +257,8 @@ test('a reset while a transaction is on its way keeps what it shows', async t =>
   const tx = messages.insert(message('b'))
   const { txId } = await connection.frame('mut')
   connection.send({ t: 'reset', sub: subId })
-  for (const row of [message('b'), message('c')]) connection.send({ t: 'snap', sub: subId, key: row.id, row, seq: '20' })
+  for (const row of [message('b'), message('c')])
+    connection.send({ t: 'snap', sub: subId, key: row.id, row, seq: '20' })
   connection.send({ t: 'snap-end', sub: subId, seq: '20' }, { t: 'committed', txId, seq: '15' })
   await tx.when('settled')
   await untilShown('b:hi c:hi')
@@ -250,12 +297,15 @@ test('a collection that nobody reads any more ends its subscription, and begins 
   assert.deepEqual(await connection.frame('unsub'), { t: 'unsub', subId })
   const loaded = messages.preload()
   const { subId: next } = await connection.frame('sub')
-  connection.send({ t: 'snap', sub: next, key: 'z', row: message('z'), seq: '30' }, { t: 'snap-end', sub: next, seq: '30' })
+  connection.send(
+    { t: 'snap', sub: next, key: 'z', row: message('z'), seq: '30' },
+    { t: 'snap-end', sub: next, seq: '30' },
+  )
   await loaded
   assert.deepEqual([...messages.keys()], ['z'])
 })
 
-test("another key than `id` needs a getKey, and a wrong one is named", async t => {
+test('another key than `id` needs a getKey, and a wrong one is named', async t => {
   const thrown = catchThrown(t)
   const { messages, connection } = await theatre(t, [message('1', 'hi', 'ann')], { getKey: row => row.author! })
   assert.match(String(thrown), /getKey returns ann for the row whose key is '1'/)

@@ -69,7 +69,7 @@ test('a rejection carries code and message, and moves nothing', async t => {
   assert.equal(scope.pending, 0)
 })
 
-test('what was made offline goes out in order, after the subscriptions; what was not answered goes out again, unchanged', async t => {
+test('what was not answered goes out again, unchanged and in order, after the subscriptions', async t => {
   const { server, scope } = await stage(t)
   new Follower(scope, 'messages')
   const cols = { text: 'before' }
@@ -78,7 +78,10 @@ test('what was made offline goes out in order, after the subscriptions; what was
   const first = await server.connection()
   await first.frame('sub')
   const sent = [await first.frame('mut'), await first.frame('mut'), await first.frame('mut')]
-  assert.deepEqual(sent.map(frame => frame['ops'][0]), ['a', 'b', 'c'].map(key => insert(key, { text: 'before' })[0]))
+  assert.deepEqual(
+    sent.map(frame => frame['ops'][0]),
+    ['a', 'b', 'c'].map(key => insert(key, { text: 'before' })[0]),
+  )
   first.send({ t: 'committed', txId: made[1]!.txId, seq: '1' })
   await made[1]!.confirmed
   await first.drop()
@@ -172,6 +175,9 @@ for (const [what, args, code, message] of wrong) {
 test('the same id cannot be on its way twice', async t => {
   const { scope } = await stage(t)
   scope.call('pin', null, { txId: 'mine' })
-  await assert.rejects(scope.call('pin', null, { txId: 'mine' }).confirmed, { code: 'INVALID', message: /already on its way/ })
+  await assert.rejects(scope.call('pin', null, { txId: 'mine' }).confirmed, {
+    code: 'INVALID',
+    message: /already on its way/,
+  })
   assert.equal(scope.pending, 1)
 })
