@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "config.h"
 #include "shards/worker.h"
 #include "src/control/app_check.h"
 #include "src/control/options.h"
