@@ -35,6 +35,7 @@ static pid_t spawn(const char *const *argv, const char *log, int *ret_out)
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setpgid(0, 0); /* so that all that it starts can be ended with it */
         dup2(ends[1], STDOUT_FILENO);
         dup2(open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), STDERR_FILENO);
         execvp(argv[0], (char *const *)(uintptr_t)argv);
@@ -126,7 +127,7 @@ void server_start(struct play *play)
     if (server->app == NULL || server->pid != 0)
         play_fail(play,
                   server->pid != 0 ? "the server runs already" : "there is no server to start: `serve APP` first");
-    server->pid = spawn_server(server, "data", "log", server->port, &server->out);
+    server->pid = server->group = spawn_server(server, "data", "log", server->port, &server->out);
     int64_t deadline_us = play_deadline_us();
     do {
         if (!read_line(server->out, deadline_us, line, sizeof line))
@@ -265,6 +266,8 @@ void server_rival(struct play *play, const char *shared)
     pid_t pid = spawn_server(server, shares_data ? "data" : "rival-data", shared,
                              shares_data ? free_port() : server->port, &out);
     bool is_over = wait_end(pid, &status);
+    if (!is_over)
+        kill(-pid, SIGKILL);
     close(out);
     if (!is_over || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
         play_fail(play, "a second server on the same %s was not refused", shared);
@@ -314,11 +317,10 @@ static void remove_folder(const char *folder)
 void server_release(struct server *server, bool show_log)
 {
     int status;
-    if (server->pid != 0) {
-        kill(server->pid, SIGKILL);
-        waitpid(server->pid, &status, 0);
+    if (server->pid != 0)
         ended(server);
-    }
+    if (server->group != 0)
+        kill(-server->group, SIGKILL);
     while (waitpid(-1, &status, 0) > 0)
         continue;
     if (show_log)
