@@ -82,7 +82,7 @@ static void lose(struct h2 *h2)
     h2->lost = true;
     watch_release(&h2->watch);
     while (!list_is_empty(&h2->streams))
-        stream_end(LIST_ENTRY(h2->streams.next, struct h2_stream, link));
+        stream_end(LIST_ITEM(h2->streams.next, struct h2_stream, link));
     h2->handlers->on_lost(h2->arg);
 }
 
@@ -265,7 +265,7 @@ void h2_free(struct h2 *h2)
     assert(!h2->busy);
     watch_release(&h2->watch);
     while (!list_is_empty(&h2->streams))
-        stream_end(LIST_ENTRY(h2->streams.next, struct h2_stream, link));
+        stream_end(LIST_ITEM(h2->streams.next, struct h2_stream, link));
     nghttp2_session_del(h2->session);
     close(h2->fd);
     buf_release(&h2->out);

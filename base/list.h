@@ -14,7 +14,7 @@ struct list {
     struct list *prev, *next;
 };
 
-#define LIST_ENTRY(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define LIST_ITEM(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 #define LIST_FOREACH(link, head) for (struct list *link = (head)->next; link != (head); link = link->next)
 
@@ -46,6 +46,18 @@ static inline void list_remove(struct list *link)
     link->prev->next = link->next;
     link->next->prev = link->prev;
     list_init(link);
+}
+
+/* Moves all of `from` behind the end of `head`. */
+static inline void list_move(struct list *head, struct list *from)
+{
+    if (list_is_empty(from))
+        return;
+    from->next->prev = head->prev;
+    head->prev->next = from->next;
+    from->prev->next = head;
+    head->prev = from->prev;
+    list_init(from);
 }
 
 /* Removes and returns the first link, or NULL when the list is empty. */

@@ -21,7 +21,7 @@ struct table {
     size_t n;
 };
 
-#define TABLE_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define TABLE_ITEM(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* The first node of this hash; table_next gives further ones. */
 struct table_node *table_find(const struct table *table, uint64_t hash);

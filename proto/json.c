@@ -1,6 +1,7 @@
 #include "proto/json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/utf8.h"
 
@@ -16,30 +17,72 @@ static void fill_error(struct slice text, size_t at, const char *reason, struct 
     }
 }
 
+static char letter_at(struct slice text, size_t at)
+{
+    return at < text.len ? text.data[at] : '\0';
+}
+
+/* Goes on to the closing quote. */
+static const char *scan_string(struct slice text, size_t *at)
+{
+    for (++*at; *at < text.len && text.data[*at] != '"'; ++*at) {
+        if ((unsigned char)text.data[*at] < ' ')
+            return "control character";
+        if (text.len - *at >= 6 && memcmp(text.data + *at, "\\u0000", 6) == 0)
+            return "\\u0000 is not allowed";
+        if (text.data[*at] == '\\')
+            ++*at;
+    }
+    return NULL;
+}
+
+static bool skip_digits(struct slice text, size_t *at)
+{
+    size_t first = *at;
+    while (letter_at(text, *at) >= '0' && letter_at(text, *at) <= '9')
+        ++*at;
+    return *at > first;
+}
+
+/* Goes on to the last digit. cJSON takes 007 for 7, and `1.` for 1. */
+static const char *scan_number(struct slice text, size_t *at)
+{
+    size_t end = *at + (text.data[*at] == '-'), first = end;
+    bool is_sound = skip_digits(text, &end) && (text.data[first] != '0' || end == first + 1);
+    if (letter_at(text, end) == '.') {
+        end++;
+        is_sound = skip_digits(text, &end) && is_sound;
+    }
+    if (letter_at(text, end) == 'e' || letter_at(text, end) == 'E') {
+        end++;
+        end += letter_at(text, end) == '+' || letter_at(text, end) == '-';
+        is_sound = skip_digits(text, &end) && is_sound;
+    }
+    if (!is_sound)
+        return "not a number as JSON writes them";
+    *at = end - 1;
+    return NULL;
+}
+
 /* Looks for what cJSON would let pass. Returns the reason and stores where it is, or NULL. */
 static const char *scan(struct slice text, size_t *ret_at)
 {
+    const char *reason = NULL;
     size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        *ret_at = i;
-        if ((unsigned char)c < ' ' && (in_string || (c != '\n' && c != '\r' && c != '\t')))
-            return "control character";
-        if (c == '"') {
-            in_string = !in_string;
-        } else if (in_string && c == '\\') {
-            if (text.len - i >= 6 && memcmp(text.data + i, "\\u0000", 6) == 0)
-                return "\\u0000 is not allowed";
-            i++;
-        } else if (!in_string && (c == '{' || c == '[')) {
-            if (++depth > JSON_DEPTH_MAX)
-                return "nested too deep";
-        } else if (!in_string && (c == '}' || c == ']') && depth > 0) {
+    for (; *ret_at < text.len && reason == NULL; *ret_at += reason == NULL) {
+        char c = text.data[*ret_at];
+        if (c == '"')
+            reason = scan_string(text, ret_at);
+        else if (c == '-' || (c >= '0' && c <= '9'))
+            reason = scan_number(text, ret_at);
+        else if (c == '{' || c == '[')
+            reason = ++depth > JSON_DEPTH_MAX ? "nested too deep" : NULL;
+        else if ((c == '}' || c == ']') && depth > 0)
             depth--;
-        }
+        else if ((unsigned char)c < ' ' && c != '\n' && c != '\r' && c != '\t')
+            reason = "control character";
     }
-    return NULL;
+    return reason;
 }
 
 cJSON *json_parse(struct slice text, struct json_error *ret_error)

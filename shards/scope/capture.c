@@ -25,7 +25,7 @@ static struct change *add(struct capture *capture, const struct collection *coll
     }
     struct change *change = &capture->changes[capture->n++];
     *change = (struct change){.collection = collection, .op = op, .key_at = capture->bytes.len};
-    if (sqlite3_value_type(key) != SQLITE_TEXT)
+    if (sqlite3_value_type(key) != SQLITE_TEXT || sqlite3_value_bytes(key) == 0)
         capture->has_bad_key = true;
     buf_append(&capture->bytes, sqlite3_value_text(key), (size_t)sqlite3_value_bytes(key));
     change->key_len = capture->bytes.len - change->key_at;

@@ -27,7 +27,7 @@ struct capture {
     struct change *changes;
     size_t n, capacity;
     struct buf bytes;
-    bool has_bad_key; /* a row without a text key was written: the mutation cannot stand */
+    bool has_bad_key; /* a row whose key is no text, or empty, was written: it cannot stand */
 };
 
 struct capture_mark {

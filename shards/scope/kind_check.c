@@ -59,6 +59,18 @@ static void check_all_tables(const struct place *place, struct database *databas
     sqlite3_finalize(read);
 }
 
+/* A conflict clause or RAISE that rolls back takes the turn's other transactions with it. */
+static void check_rollback(const struct place *place, struct database *database)
+{
+    sqlite3_stmt *read =
+        database_prepare(database, SQL_OURS, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL", NULL);
+    while (sqlite3_step(read) == SQLITE_ROW)
+        if (contains_word((const char *)sqlite3_column_text(read, 1), "ROLLBACK"))
+            COMPLAIN_TABLE(place, (const char *)sqlite3_column_text(read, 0), "%s",
+                           "its SQL says ROLLBACK, which would undo other clients' writes; use ABORT");
+    sqlite3_finalize(read);
+}
+
 static bool is_table(struct database *database, const char *name)
 {
     sqlite3_stmt *find =
@@ -123,6 +135,7 @@ bool kind_check_tables(const struct kind *kind, const struct app *app, struct da
     struct place place = {app, kind, problems};
     size_t before = problems->n;
     check_all_tables(&place, database);
+    check_rollback(&place, database);
     for (size_t i = 0; i < kind->def->n_collections; i++)
         check_collection(&place, &kind->def->collections[i], database);
     return problems->n == before;
@@ -256,6 +269,8 @@ static void check_command_sql(const struct place *place, const struct command *c
     complain_command(place, command, "authorize", &why);
     for (size_t i = 0; i < command->def->n_execute; i++) {
         check_statement(database, SQL_STATEMENT, command->def->execute[i], 0, is_argument, command->def, &why);
+        if (contains_word(command->def->execute[i], "ROLLBACK"))
+            buf_printf(&why, "says ROLLBACK, which would undo other clients' writes; use ABORT");
         complain_command(place, command, "execute", &why);
     }
     check_statement(database, SQL_RULE, command->def->result, 0, is_argument, command->def, &why);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "proto/app.h"
 #include "proto/json.h"
 #include "proto/shape.h"
@@ -163,6 +164,25 @@ static void test_the_examples_load(void **state)
     }
 }
 
+static void test_the_documented_example_is_true(void **state)
+{
+    (void)state;
+    const char *srcdir = getenv("srcdir");
+    struct buf path = {0}, text = {0};
+    struct problems problems = {0};
+    buf_printf(&path, "%s/docs/app.md", srcdir != NULL ? srcdir : ".");
+    assert_int_equal(file_read(path.data, 65536, &text), ERR_OK);
+    buf_append(&text, "", 1);
+    const char *start = strstr(text.data, "```json\n");
+    assert_non_null(start);
+    start += strlen("```json\n");
+    struct app *app = app_parse(slice_of(start, (size_t)(strstr(start, "```") - start)), "app.md", &problems);
+    assert_non_null(app);
+    app_free(app);
+    buf_release(&path);
+    buf_release(&text);
+}
+
 /* ---- one mistake, one line ---- */
 
 struct mistake {
@@ -182,6 +202,10 @@ static const struct mistake MISTAKES[] = {
                                    "migrations, open"},
     {"{'app':'a','kinds':{'room':{'migrations':'room'}},'version':2}",
      "unknown key \"version\"; known keys are app, auth, kinds"},
+#define X33 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    {KIND("'" X33 X33 X33 "':1"), "kinds.room: unknown key \"" X33
+                                  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; known keys are collections, commands, limits, "
+                                  "migrations, open"},
     {"{'app':'a'}", "\"kinds\" is missing; it must be an object"},
     {"{'kinds':{'room':{'migrations':'room'}}}", "\"app\" is missing; it must be a text"},
     {"{'app':'a','kinds':{'room':{}}}", "kinds.room: \"migrations\" is missing; it must be a text"},
@@ -277,6 +301,11 @@ static const struct mistake MISTAKES[] = {
     {"{'app':'a'", "line 1, column 11: not JSON"},
     {"", "line 1, column 1: not JSON"},
     {"{} {}", "line 1, column 4: not JSON"},
+    {KIND("'limits':{'frames_per_second':010}"), "line 1, column 79: not a number as JSON writes them"},
+    {KIND("'limits':{'frames_per_second':1.}"), "line 1, column 79: not a number as JSON writes them"},
+    {KIND("'limits':{'frames_per_second':-}"), "line 1, column 79: not a number as JSON writes them"},
+    {KIND("'limits':{'frames_per_second':2e+}"), "line 1, column 79: not a number as JSON writes them"},
+    {"{'app':'a\x01'", "line 1, column 10: control character"},
     {"{'app':'a\\u0000b'}", "line 1, column 10: \\u0000 is not allowed"},
     {"{'app':'\xff'}", "line 1, column 1: not UTF-8"},
 };
@@ -426,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_rules_are_read),
         cmocka_unit_test(test_commands_are_read),
         cmocka_unit_test(test_the_examples_load),
+        cmocka_unit_test(test_the_documented_example_is_true),
         cmocka_unit_test(test_each_mistake_is_named),
         cmocka_unit_test(test_later_keys_are_refused),
         cmocka_unit_test(test_all_mistakes_come_at_once),

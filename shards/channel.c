@@ -1,0 +1,113 @@
+#include "shards/channel.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "shards/feed/session.h"
+#include "shards/scope/actor.h"
+
+struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
+{
+    struct channel *channel = mem_zero(1, sizeof *channel);
+    channel->actor = actor;
+    channel->stream = stream;
+    list_init(&channel->link);
+    if (actor != NULL)
+        list_append(&actor->channels, &channel->link);
+    return channel;
+}
+
+void channel_free(struct channel *channel)
+{
+    assert(channel->n_requests == 0);
+    list_remove(&channel->link);
+    table_release(&channel->sessions);
+    buf_release(&channel->in);
+    free(channel);
+}
+
+bool channel_receive(struct channel *channel, struct slice data)
+{
+    struct buf joined = channel->in;
+    if (joined.len > 0) {
+        buf_append_slice(&joined, data);
+        data = buf_slice(&joined);
+    }
+    struct envelope envelope;
+    enum envelope_status status;
+    while ((status = envelope_decode(&data, &envelope)) == ENVELOPE_DONE)
+        actor_request(channel->actor, channel, &envelope);
+    struct buf rest = {0};
+    buf_append_slice(&rest, data);
+    buf_release(&joined);
+    channel->in = rest;
+    return status == ENVELOPE_MORE;
+}
+
+void channel_end(struct channel *channel)
+{
+    channel->stream = NULL;
+    actor_channel_ended(channel->actor, channel);
+}
+
+struct session *channel_find(const struct channel *channel, uint32_t id)
+{
+    struct table_node *node = table_find(&channel->sessions, table_hash_number(id));
+    for (; node != NULL; node = table_next(node)) {
+        struct session *session = TABLE_ITEM(node, struct session, node);
+        if (session->id == id)
+            return session;
+    }
+    return NULL;
+}
+
+/* Where bytes go whose reader has gone. */
+static struct buf *nowhere(void)
+{
+    static _Thread_local struct buf buf;
+    buf.len = 0;
+    return &buf;
+}
+
+static struct buf *out(struct channel *channel)
+{
+    return channel->stream == NULL ? nowhere() : h2_stream_out(channel->stream);
+}
+
+struct buf *channel_begin_message(struct channel *channel, uint32_t session)
+{
+    struct buf *buf = out(channel);
+    channel->begun = envelope_begin(buf, ENVELOPE_MESSAGE, session);
+    return buf;
+}
+
+size_t channel_end_message(struct channel *channel)
+{
+    if (channel->stream == NULL)
+        return 0;
+    struct buf *buf = h2_stream_out(channel->stream);
+    envelope_end(buf, channel->begun);
+    h2_stream_wake(channel->stream);
+    return buf->len - channel->begun - ENVELOPE_HEADER;
+}
+
+void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload)
+{
+    envelope_append(out(channel), type, session, payload);
+    if (channel->stream != NULL)
+        h2_stream_wake(channel->stream);
+}
+
+void channel_send_credit(struct channel *channel, uint32_t session, uint32_t bytes)
+{
+    envelope_append_credit(out(channel), session, bytes);
+    if (channel->stream != NULL)
+        h2_stream_wake(channel->stream);
+}
+
+void channel_send_close(struct channel *channel, uint32_t session, uint16_t code, const char *reason)
+{
+    envelope_append_close(out(channel), session, code, reason);
+    if (channel->stream != NULL)
+        h2_stream_wake(channel->stream);
+}

@@ -1,0 +1,57 @@
+/*
+ * channel - the shard's end of one stream from a router: one scope, all of that router's sessions on it.
+ *
+ * What arrives becomes requests in the actor's inbox; what leaves is appended to the stream and travels when the turn
+ * has ended, so after what it reveals was committed.
+ *
+ * Ownership: the link's stream; it lives on, closed, until the last of its requests has been handled.
+ * Thread: its shard.
+ */
+#ifndef SHARDS_CHANNEL_H
+#define SHARDS_CHANNEL_H
+
+#include <stdbool.h>
+
+#include "base/h2.h"
+#include "base/list.h"
+#include "base/table.h"
+#include "proto/envelope.h"
+
+struct actor;
+struct session;
+
+struct channel {
+    struct h2_stream *stream; /* NULL once the router has gone */
+    struct actor *actor;
+    struct list link; /* on the actor's channels */
+    struct table sessions;
+    struct buf in;      /* the beginning of an envelope */
+    size_t n_requests;  /* of this channel, waiting in the inbox */
+    size_t begun;       /* of the message under way */
+};
+
+/* `actor` NULL: a stream that is no scope's. */
+struct channel *channel_new(struct actor *actor, struct h2_stream *stream);
+
+/* Its sessions must have gone. */
+void channel_free(struct channel *channel);
+
+/* Takes what the router sent. False if it was not made of envelopes: abort the stream. */
+bool channel_receive(struct channel *channel, struct slice data);
+
+/* The stream has ended: all its sessions will be detached. */
+void channel_end(struct channel *channel);
+
+struct session *channel_find(const struct channel *channel, uint32_t session);
+
+/* One message for a session, written in place: begin, append, end (which returns the message's length). A channel
+ * whose router has gone swallows it. */
+struct buf *channel_begin_message(struct channel *channel, uint32_t session);
+size_t channel_end_message(struct channel *channel);
+
+/* Anything else. `payload` may be empty. */
+void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload);
+void channel_send_credit(struct channel *channel, uint32_t session, uint32_t bytes);
+void channel_send_close(struct channel *channel, uint32_t session, uint16_t code, const char *reason);
+
+#endif

@@ -1,0 +1,220 @@
+#include "shards/feed/deliver.h"
+
+#include <assert.h>
+
+#include "base/metrics.h"
+#include "shards/scope/row.h"
+
+static struct buf *begin(struct session *session)
+{
+    return channel_begin_message(session->channel, session->id);
+}
+
+static void end(struct session *session)
+{
+    session->credit -= (int64_t)channel_end_message(session->channel);
+}
+
+/* Every seq that moves the client's cursor passes here. */
+static uint64_t held(const struct session *session, uint64_t seq)
+{
+    return session->is_holding && session->hold_seq < seq ? session->hold_seq : seq;
+}
+
+void deliver_boundary(struct session *session, uint64_t seq, const struct sub *sub)
+{
+    frame_uptodate(begin(session), held(session, seq), sub == NULL ? NULL : &sub->id);
+    end(session);
+}
+
+void deliver_reset(struct session *session, struct slice sub_id)
+{
+    metric_add(METRIC_SHARD_RESETS, 1);
+    frame_reset(begin(session), &sub_id);
+    end(session);
+}
+
+void deliver_empty_page(struct session *session, struct slice fetch_id, uint64_t seq)
+{
+    frame_page(begin(session), fetch_id, 0, SLICE(""), seq);
+    end(session);
+}
+
+void deliver_bytes(struct session *session, struct slice frame)
+{
+    buf_append_slice(begin(session), frame);
+    end(session);
+}
+
+static bool takes(const struct sub *sub, const struct collection *collection, uint64_t seq)
+{
+    return sub->state == SUB_LIVE && sub->collection == collection && sub->from < seq;
+}
+
+static bool anyone_takes(const struct session *session, const struct collection *collection, uint64_t seq)
+{
+    LIST_FOREACH(link, &session->subs)
+        if (takes(LIST_ITEM(link, struct sub, link), collection, seq))
+            return true;
+    return false;
+}
+
+static void deliver_change(struct session *session, const struct collection *collection, struct slice key,
+                           enum op_type op, struct slice row, uint64_t seq)
+{
+    LIST_FOREACH(link, &session->subs) {
+        struct sub *sub = LIST_ITEM(link, struct sub, link);
+        if (!takes(sub, collection, seq))
+            continue;
+        frame_delta(begin(session), sub->id, key, op, row, seq);
+        end(session);
+    }
+}
+
+/* Everything at or below `seq` was given to every live subscription. */
+static void advance(struct session *session, uint64_t seq)
+{
+    LIST_FOREACH(link, &session->subs) {
+        struct sub *sub = LIST_ITEM(link, struct sub, link);
+        if (sub->state == SUB_LIVE && sub->from < seq)
+            sub->from = seq;
+    }
+}
+
+/* From the turn's own changes. False if the credit ran out. */
+static bool deliver_turn(struct session *session, const struct feed *feed, bool *ret_any)
+{
+    const struct capture *capture = &feed->file->capture;
+    for (size_t i = 0; i < capture->n; i++) {
+        const struct change *change = &capture->changes[i];
+        if (!feed->is_latest[i] || !anyone_takes(session, change->collection, change->seq))
+            continue;
+        if (session->credit <= 0)
+            return false;
+        deliver_change(session, change->collection, change_key(capture, change), change->op,
+                       change_row(capture, change), change->seq);
+        advance(session, change->seq);
+        *ret_any = true;
+    }
+    return true;
+}
+
+static void deliver_entry(struct session *session, const struct feed *feed, const struct changelog_entry *entry,
+                          struct buf *row)
+{
+    row->len = 0;
+    bool exists = entry->op != OP_DELETE && scope_file_read_row(feed->file, entry->collection, entry->key, row);
+    deliver_change(session, entry->collection, entry->key, exists ? entry->op : OP_DELETE, buf_slice(row), entry->seq);
+}
+
+/* From the log, behind `after`. False if the credit ran out. */
+static bool deliver_log(struct session *session, const struct feed *feed, uint64_t after, bool *ret_any)
+{
+    struct changelog *log = &feed->file->log;
+    struct changelog_entry entry;
+    struct buf row = {0};
+    bool done = true;
+    changelog_seek(log, after);
+    while (changelog_next(log, &entry)) {
+        if (entry.collection == NULL || !anyone_takes(session, entry.collection, entry.seq))
+            continue;
+        done = session->credit > 0;
+        if (!done)
+            break;
+        deliver_entry(session, feed, &entry, &row);
+        advance(session, entry.seq);
+        *ret_any = true;
+    }
+    changelog_done(log);
+    buf_release(&row);
+    return done;
+}
+
+/* The lowest position of a live subscription; the head if there is none. */
+static uint64_t lowest(const struct session *session, uint64_t head)
+{
+    uint64_t from = head;
+    LIST_FOREACH(link, &session->subs) {
+        const struct sub *sub = LIST_ITEM(link, struct sub, link);
+        if (sub->state == SUB_LIVE && sub->from < from)
+            from = sub->from;
+    }
+    return from;
+}
+
+/* The session is at the head: says so, to each subscription that caught up, or else once. */
+static void deliver_boundaries(struct session *session, uint64_t head, bool any)
+{
+    LIST_FOREACH(link, &session->subs) {
+        struct sub *sub = LIST_ITEM(link, struct sub, link);
+        if (!sub->is_catching_up)
+            continue;
+        sub->is_catching_up = false;
+        deliver_boundary(session, head, sub);
+        any = false;
+    }
+    if (any)
+        deliver_boundary(session, head, NULL);
+}
+
+bool deliver_changes(struct session *session, const struct feed *feed)
+{
+    uint64_t head = feed_head(feed), from = lowest(session, head);
+    bool any = session->owes_boundary;
+    bool done = true;
+    if (from < head)
+        done = from >= feed->before ? deliver_turn(session, feed, &any) : deliver_log(session, feed, from, &any);
+    session->owes_boundary = any && !done;
+    if (!done)
+        return false;
+    advance(session, head);
+    deliver_boundaries(session, head, any);
+    return true;
+}
+
+/* Positions the statement behind the last row that was sent. */
+static sqlite3_stmt *seek_slice(const struct sub *sub, const struct feed *feed)
+{
+    sqlite3_stmt *slice = scope_file_statement(feed->file, sub->collection, COLLECTION_SLICE);
+    sqlite3_bind_text64(slice, 1, sub->key.len == 0 ? "" : sub->key.data, sub->key.len, SQLITE_STATIC, SQLITE_UTF8);
+    return slice;
+}
+
+static void deliver_row(struct session *session, struct sub *sub, sqlite3_stmt *slice, struct buf *row)
+{
+    struct slice key = column_slice(slice, (int)sub->collection->key);
+    row->len = 0;
+    row_write(row, sub->collection, slice);
+    frame_snap(begin(session), sub->id, key, buf_slice(row), sub->from);
+    end(session);
+}
+
+/* Sends rows as far as the credit goes. True at the last row. */
+static bool deliver_rows(struct session *session, struct sub *sub, const struct feed *feed)
+{
+    sqlite3_stmt *slice = seek_slice(sub, feed);
+    struct buf row = {0}, last = {0};
+    bool more = true;
+    while (session->credit > 0 && (more = sqlite3_step(slice) == SQLITE_ROW)) {
+        deliver_row(session, sub, slice, &row);
+        if (session->credit <= 0)
+            buf_append_slice(&last, column_slice(slice, (int)sub->collection->key));
+    }
+    sqlite3_reset(slice);
+    buf_release(&sub->key);
+    sub->key = last;
+    buf_release(&row);
+    return !more;
+}
+
+bool deliver_snapshot(struct session *session, struct sub *sub, const struct feed *feed)
+{
+    if (session->credit <= 0)
+        return false;
+    if (feed->file != NULL && sub->from != 0 && !deliver_rows(session, sub, feed))
+        return false;
+    frame_snap_end(begin(session), sub->id, held(session, sub->from));
+    end(session);
+    sub->state = SUB_LIVE;
+    return true;
+}

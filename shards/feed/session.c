@@ -1,0 +1,283 @@
+#include "shards/feed/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/metrics.h"
+#include "shards/feed/deliver.h"
+
+/* What the client is owed, in order. */
+struct item {
+    struct list link;
+    enum { ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_PAGE } what;
+    uint32_t cost;
+    struct sub *sub; /* ITEM_SUB */
+    size_t len;
+    char bytes[]; /* ITEM_ANSWER: the encoded frame; ITEM_REFUSAL and ITEM_PAGE: the id */
+};
+
+static struct item *owe(struct session *session, int what, struct sub *sub, struct slice bytes, uint32_t cost)
+{
+    struct item *item = mem_alloc(sizeof *item + bytes.len);
+    *item = (struct item){.what = what, .cost = cost, .sub = sub, .len = bytes.len};
+    if (bytes.len > 0)
+        memcpy(item->bytes, bytes.data, bytes.len);
+    list_append(&session->todo, &item->link);
+    return item;
+}
+
+static void finish(struct session *session, struct item *item)
+{
+    list_remove(&item->link);
+    session_consume(session, item->cost);
+    free(item);
+}
+
+static void sub_free(struct session *session, struct sub *sub)
+{
+    list_remove(&sub->link);
+    session->n_subs--;
+    buf_release(&sub->key);
+    free(sub);
+}
+
+struct session *session_new(struct channel *channel, uint32_t id, struct claims *claims)
+{
+    struct session *session = mem_zero(1, sizeof *session);
+    session->channel = channel;
+    session->id = id;
+    session->claims = *claims;
+    *claims = (struct claims){0};
+    session->credit = ENVELOPE_WINDOW;
+    list_init(&session->link);
+    list_init(&session->burst_link);
+    list_init(&session->subs);
+    list_init(&session->todo);
+    table_insert(&channel->sessions, &session->node, table_hash_number(id));
+    metric_add(METRIC_SHARD_SESSIONS, 1);
+    return session;
+}
+
+void session_free(struct session *session)
+{
+    LIST_FOREACH_SAFE(link, &session->todo)
+        free(LIST_ITEM(link, struct item, link));
+    LIST_FOREACH_SAFE(link, &session->subs)
+        sub_free(session, LIST_ITEM(link, struct sub, link));
+    list_remove(&session->link);
+    list_remove(&session->burst_link);
+    table_remove(&session->channel->sessions, &session->node);
+    claims_release(&session->claims);
+    free(session);
+    metric_add(METRIC_SHARD_SESSIONS, -1);
+}
+
+void session_consume(struct session *session, uint32_t cost)
+{
+    session->consumed += cost;
+    if (session->consumed < ENVELOPE_WINDOW / 4)
+        return;
+    channel_send_credit(session->channel, session->id, session->consumed);
+    session->consumed = 0;
+}
+
+/* Subscriptions. */
+
+static struct sub *find_sub(struct session *session, struct slice id)
+{
+    LIST_FOREACH(link, &session->subs) {
+        struct sub *sub = LIST_ITEM(link, struct sub, link);
+        if (slice_eq(sub->id, id))
+            return sub;
+    }
+    return NULL;
+}
+
+static void drop_sub(struct session *session, struct slice id)
+{
+    struct sub *sub = find_sub(session, id);
+    if (sub == NULL)
+        return;
+    LIST_FOREACH_SAFE(link, &session->todo) {
+        struct item *item = LIST_ITEM(link, struct item, link);
+        if (item->what == ITEM_SUB && item->sub == sub)
+            finish(session, item);
+    }
+    sub_free(session, sub);
+}
+
+static void note_burst(struct session *session, struct sub *sub, int64_t now_us)
+{
+    if (session->last_sub_us != 0 && now_us - session->last_sub_us > SESSION_BURST_MS * 1000)
+        session_end_burst(session);
+    session->last_sub_us = now_us;
+    if (session->is_burst_over)
+        return;
+    sub->is_in_burst = true;
+    if (!sub->has_since)
+        return;
+    if (!session->is_holding || sub->since < session->hold_seq)
+        session->hold_seq = sub->since;
+    session->is_holding = true;
+}
+
+static bool is_whole_collection(const struct shape *shape)
+{
+    return shape->where.len == 0 && shape->order_by.len == 0 && shape->limit.len == 0 && shape->offset.len == 0;
+}
+
+static struct sub *sub_new(struct session *session, const struct frame *frame, const struct collection *collection)
+{
+    struct sub *sub = mem_zero(1, sizeof *sub + frame->id.len);
+    memcpy(sub->id_bytes, frame->id.data, frame->id.len);
+    sub->id = slice_of(sub->id_bytes, frame->id.len);
+    sub->collection = collection;
+    sub->has_since = frame->sub.has_since;
+    if (sub->has_since && seq_parse(frame->sub.since, &sub->since))
+        sub->has_since = sub->since != 0; /* "0" asks for a snapshot, as none does */
+    list_append(&session->subs, &sub->link);
+    session->n_subs++;
+    return sub;
+}
+
+void session_on_sub(struct session *session, const struct frame *frame, const struct feed *feed, int64_t now_us,
+                    uint32_t cost)
+{
+    const struct collection *collection = kind_find_collection(feed->kind, frame->sub.collection);
+    drop_sub(session, frame->id);
+    if (collection == NULL || !is_whole_collection(&frame->sub.shape) || session->n_subs >= SESSION_SUBS_MAX) {
+        owe(session, ITEM_REFUSAL, NULL, frame->id, cost);
+        return;
+    }
+    struct sub *sub = sub_new(session, frame, collection);
+    note_burst(session, sub, now_us);
+    owe(session, ITEM_SUB, sub, SLICE(""), cost);
+}
+
+void session_on_unsub(struct session *session, struct slice id, uint32_t cost)
+{
+    drop_sub(session, id);
+    session_consume(session, cost);
+}
+
+void session_on_fetch(struct session *session, struct slice id, uint32_t cost)
+{
+    owe(session, ITEM_PAGE, NULL, id, cost);
+}
+
+void session_end_burst(struct session *session)
+{
+    session->is_burst_over = true;
+    list_remove(&session->burst_link);
+}
+
+void session_answer(struct session *session, struct slice tx, const struct outcome *outcome, uint32_t cost)
+{
+    struct buf frame = {0};
+    if (outcome->is_rejected)
+        frame_rejected(&frame, tx, outcome->code, buf_slice(&outcome->message));
+    else
+        frame_committed(&frame, tx, outcome->seq, buf_slice(&outcome->result));
+    owe(session, ITEM_ANSWER, NULL, buf_slice(&frame), cost);
+    buf_release(&frame);
+}
+
+void session_rebase(struct session *session, uint64_t head)
+{
+    LIST_FOREACH(link, &session->subs) {
+        struct sub *sub = LIST_ITEM(link, struct sub, link);
+        if (sub->state == SUB_LIVE && sub->from == 0)
+            sub->from = head;
+    }
+}
+
+/* The turn. */
+
+static bool is_burst_pending(const struct session *session)
+{
+    LIST_FOREACH(link, &session->subs) {
+        const struct sub *sub = LIST_ITEM(link, struct sub, link);
+        if (sub->is_in_burst && (sub->state != SUB_LIVE || sub->is_catching_up))
+            return true;
+    }
+    return false;
+}
+
+/* The session is at the head: does the resume end here? */
+static void settle(struct session *session, const struct feed *feed)
+{
+    if (!session->is_holding || !session->is_burst_over || is_burst_pending(session))
+        return;
+    session->is_holding = false;
+    deliver_boundary(session, feed_head(feed), NULL);
+}
+
+static bool can_catch_up(const struct sub *sub, const struct feed *feed)
+{
+    return feed->file != NULL && sub->since >= feed->file->log.floors[sub->collection->number] &&
+           sub->since <= feed->file->log.head;
+}
+
+/* True once the item is done with; a snapshot stays. */
+static bool start_sub(struct session *session, struct sub *sub, const struct feed *feed)
+{
+    if (sub->has_since && can_catch_up(sub, feed)) {
+        sub->state = SUB_LIVE;
+        sub->from = sub->since;
+        sub->is_catching_up = true;
+        return true;
+    }
+    if (sub->has_since)
+        deliver_reset(session, sub->id);
+    sub->state = SUB_SNAPSHOT;
+    sub->from = feed_head(feed);
+    return false;
+}
+
+static void deliver_item(struct session *session, struct item *item, const struct feed *feed)
+{
+    struct slice bytes = slice_of(item->bytes, item->len);
+    switch (item->what) {
+    case ITEM_SUB:
+        if (!start_sub(session, item->sub, feed))
+            return;
+        break;
+    case ITEM_REFUSAL:
+        metric_add(METRIC_SHARD_SUBS_REFUSED, 1);
+        deliver_reset(session, bytes);
+        break;
+    case ITEM_ANSWER:
+        assert(!session->is_holding); /* it came behind the burst, and the burst has settled */
+        deliver_bytes(session, bytes);
+        break;
+    case ITEM_PAGE:
+        deliver_empty_page(session, bytes, feed_head(feed));
+        break;
+    }
+    finish(session, item);
+}
+
+static bool is_in_snapshot(const struct item *item)
+{
+    return item != NULL && item->what == ITEM_SUB && item->sub->state == SUB_SNAPSHOT;
+}
+
+void session_turn(struct session *session, const struct feed *feed)
+{
+    for (;;) {
+        struct item *item =
+            list_is_empty(&session->todo) ? NULL : LIST_ITEM(session->todo.next, struct item, link);
+        if (is_in_snapshot(item)) {
+            if (!deliver_snapshot(session, item->sub, feed))
+                return;
+            finish(session, item);
+            continue;
+        }
+        if (!deliver_changes(session, feed))
+            return;
+        settle(session, feed);
+        if (item == NULL || session->credit <= 0)
+            return;
+        deliver_item(session, item, feed);
+    }
+}

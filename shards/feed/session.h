@@ -1,0 +1,95 @@
+/*
+ * session - one client attached to one scope, as its shard sees it: subscriptions, and what it is still owed.
+ *
+ * What a session is owed is done strictly in order: a queue of subscriptions to start and answers to give. Before each
+ * of them the session is brought to the head, so nothing that moves its cursor overtakes a change. A subscription is a
+ * number, the last seq that it was given; a catch-up is a subscription that starts low. A session whose credit is used
+ * up simply stays where it is, and goes on from the log when there is credit again.
+ *
+ * The boundary of a resume (proto/wire.md): from the first `since` of a burst of `sub`s until the burst is over and none
+ * of its subscriptions is pending, every boundary carries the lowest `since`.
+ *
+ * Ownership: its channel's table; its claims are its own. Thread: its shard.
+ */
+#ifndef SHARDS_FEED_SESSION_H
+#define SHARDS_FEED_SESSION_H
+
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "base/table.h"
+#include "proto/frame.h"
+#include "shards/channel.h"
+#include "shards/feed/feed.h"
+#include "shards/scope/claims.h"
+
+enum {
+    SESSION_SUBS_MAX = 256,
+    SESSION_BURST_MS = 2000, /* a burst ends so long after its last `sub` */
+};
+
+enum sub_state {
+    SUB_WAITING,  /* in the queue */
+    SUB_SNAPSHOT, /* its rows are being sent; nothing else is */
+    SUB_LIVE,     /* given everything up to `from` */
+};
+
+struct sub {
+    struct list link;
+    struct slice id;
+    const struct collection *collection;
+    enum sub_state state;
+    uint64_t from;   /* SUB_LIVE: the last seq that it was given; SUB_SNAPSHOT: the seq at which it began */
+    struct buf key;  /* SUB_SNAPSHOT: the last key that was sent; no key is empty */
+    bool is_catching_up; /* SUB_LIVE: an `uptodate` of its own is due */
+    bool is_in_burst;
+    bool has_since;
+    uint64_t since; /* 0 with has_since: it was no seq */
+    char id_bytes[];
+};
+
+struct session {
+    struct table_node node; /* in the channel, by id */
+    struct list link;       /* on the actor's sessions */
+    struct list burst_link; /* on the shard's list of bursts that hold a boundary */
+    struct channel *channel;
+    uint32_t id;
+    struct claims claims;
+    struct list subs;
+    size_t n_subs;
+    struct list todo;    /* items */
+    int64_t credit;      /* bytes that may still be sent */
+    uint32_t consumed;   /* bytes of requests done with, not yet given back as credit */
+    bool owes_boundary;  /* changes were given, but the head was not reached */
+    bool is_burst_over;
+    bool is_holding;     /* boundaries carry hold_seq */
+    uint64_t hold_seq;
+    int64_t last_sub_us;
+};
+
+/* Takes the claims. */
+struct session *session_new(struct channel *channel, uint32_t id, struct claims *claims);
+void session_free(struct session *session);
+
+/* A sub, unsub or fetch has arrived. `cost` is the length of its message. */
+void session_on_sub(struct session *session, const struct frame *frame, const struct feed *feed, int64_t now_us,
+                    uint32_t cost);
+void session_on_unsub(struct session *session, struct slice id, uint32_t cost);
+void session_on_fetch(struct session *session, struct slice id, uint32_t cost);
+
+/* Anything but a sub has arrived, or the time is up: the burst is over. */
+void session_end_burst(struct session *session);
+
+/* Owes the client this answer to a mut or call. */
+void session_answer(struct session *session, struct slice tx, const struct outcome *outcome, uint32_t cost);
+
+/* A message is done with: its bytes may be used again. */
+void session_consume(struct session *session, uint32_t cost);
+
+/* The scope has got its file: what was known to be empty is known up to `head`. */
+void session_rebase(struct session *session, uint64_t head);
+
+/* Gives the client what it is owed, as far as the credit goes. At the end of each turn that concerned it. */
+void session_turn(struct session *session, const struct feed *feed);
+
+#endif

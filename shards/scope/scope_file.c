@@ -1,0 +1,323 @@
+#include "shards/scope/scope_file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "shards/scope/bookkeeping.h"
+#include "shards/scope/row.h"
+
+static const char *const TRANSACTION_TEXTS[TRANSACTION_SQL_N] = {
+    [TRANSACTION_BEGIN] = "BEGIN IMMEDIATE",
+    [TRANSACTION_COMMIT] = "COMMIT",
+    [TRANSACTION_ROLLBACK] = "ROLLBACK",
+    [SAVEPOINT_BEGIN] = "SAVEPOINT mutation",
+    [SAVEPOINT_RELEASE] = "RELEASE mutation",
+    [SAVEPOINT_ROLLBACK] = "ROLLBACK TO mutation",
+};
+
+char *scope_file_path(const char *data_dir, const struct scope_name *name)
+{
+    struct scope_hash hash = scope_hash(name);
+    char text[33], *path = NULL;
+    scope_hash_text(&hash, text);
+    if (asprintf(&path, "%s/%u/%s.db", data_dir, scope_slot(&hash), text) < 0)
+        abort();
+    return path;
+}
+
+static enum err sync_dir(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0)
+        close(fd);
+    return failed == 0 ? ERR_OK : ERR_IO;
+}
+
+/* The slot's folder, durable with its entry in the data folder. */
+static enum err make_dir(const char *path)
+{
+    char *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
+    enum err err = ERR_OK;
+    if (mkdir(dir, 0700) == 0) {
+        char *parent = mem_dup(slice_of(dir, (size_t)(strrchr(dir, '/') - dir)));
+        err = sync_dir(parent);
+        free(parent);
+    } else if (errno != EEXIST) {
+        err = errno == ENOSPC ? ERR_FULL : ERR_IO;
+    }
+    free(dir);
+    return err;
+}
+
+/* What a crash left of an earlier attempt: SQLite would take its WAL for that of the new file. */
+static void remove_leftovers(const char *path)
+{
+    char *wal = NULL;
+    if (asprintf(&wal, "%s-wal", path) < 0)
+        abort();
+    unlink(path);
+    unlink(wal);
+    free(wal);
+}
+
+/* A new file is made under another name and renamed, so that there is never half of one. */
+static enum err create_file(const char *path, const struct scope_name *name, struct buf *ret_why)
+{
+    struct database database;
+    char *fresh = NULL;
+    if (asprintf(&fresh, "%s.new", path) < 0)
+        abort();
+    enum err err = make_dir(path);
+    if (err != ERR_OK)
+        buf_printf(ret_why, "%s: %s", path, strerror(errno));
+    remove_leftovers(fresh);
+    if (err == ERR_OK)
+        err = database_open(&database, fresh, true, ret_why);
+    if (err == ERR_OK) {
+        err = bookkeeping_create(&database, ret_why);
+        char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q)", (int)name->len, name->text);
+        if (err == ERR_OK)
+            err = database_run(&database, SQL_OURS, sql, ret_why);
+        sqlite3_free(sql);
+        database_close(&database); /* writes the WAL back and removes it */
+    }
+    if (err == ERR_OK && rename(fresh, path) < 0) {
+        buf_printf(ret_why, "%s: %s", path, strerror(errno));
+        err = ERR_IO;
+    }
+    if (err == ERR_OK) {
+        *strrchr(fresh, '/') = '\0';
+        err = sync_dir(fresh);
+    }
+    free(fresh);
+    return err;
+}
+
+/* Two names that hash alike, or a file that was copied to another place, must not be mixed up. */
+static enum err check_meta(struct database *database, const struct scope_name *name, struct buf *ret_why)
+{
+    sqlite3_stmt *read = database_prepare(
+        database, SQL_OURS,
+        "SELECT (SELECT value FROM _sync_meta WHERE name = 'format'), value FROM _sync_meta WHERE name = 'scope'",
+        ret_why);
+    if (read == NULL)
+        return ERR_DAMAGED;
+    enum err err = ERR_OK;
+    int code = sqlite3_step(read);
+    if (code != SQLITE_ROW) {
+        buf_printf(ret_why, "the file does not say whose it is");
+        err = ERR_DAMAGED;
+    } else if (sqlite3_column_int(read, 0) != BOOKKEEPING_FORMAT) {
+        buf_printf(ret_why, "the file has format %d, this version reads %d", sqlite3_column_int(read, 0),
+                   BOOKKEEPING_FORMAT);
+        err = ERR_INVALID;
+    } else if (!slice_eq(column_slice(read, 1), slice_of(name->text, name->len))) {
+        buf_printf(ret_why, "the file belongs to another scope, %s", sqlite3_column_text(read, 1));
+        err = ERR_INVALID;
+    }
+    sqlite3_finalize(read);
+    return err;
+}
+
+static enum err open_log(struct scope_file *file, bool has_migrated, int64_t now_ms, struct buf *ret_why)
+{
+    enum err err = database_run(&file->database, SQL_OURS, "BEGIN IMMEDIATE", ret_why);
+    if (err == ERR_OK)
+        err = changelog_open(&file->log, file->kind, &file->database, has_migrated, now_ms, ret_why);
+    if (err == ERR_OK)
+        err = database_run(&file->database, SQL_OURS, "COMMIT", ret_why);
+    return err;
+}
+
+static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
+{
+    for (int i = 0; i < TRANSACTION_SQL_N; i++) {
+        file->transaction[i] = database_prepare(&file->database, SQL_OURS, TRANSACTION_TEXTS[i], ret_why);
+        if (file->transaction[i] == NULL)
+            return ERR_DAMAGED;
+    }
+    return receipts_open(&file->receipts, &file->database, ret_why);
+}
+
+static int64_t schema_version(struct database *database)
+{
+    sqlite3_stmt *read =
+        database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
+    int64_t version = read != NULL && sqlite3_step(read) == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
+    sqlite3_finalize(read);
+    return version;
+}
+
+static enum err set_up(struct scope_file *file, const struct scope_name *name, int64_t now_ms, struct buf *ret_why)
+{
+    enum err err = check_meta(&file->database, name, ret_why);
+    if (err != ERR_OK)
+        return err;
+    int64_t before = schema_version(&file->database);
+    capture_init(&file->capture, file->kind, file->database.db);
+    err = migrations_apply(&file->kind->migrations, &file->database, ret_why);
+    capture_clear(&file->capture); /* what a migration changed is told by a reset, not by the log */
+    if (err == ERR_OK)
+        err = open_log(file, schema_version(&file->database) != before, now_ms, ret_why);
+    return err == ERR_OK ? prepare_all(file, ret_why) : err;
+}
+
+enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
+                         int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
+{
+    enum err err = ERR_OK;
+    if (access(path, F_OK) != 0) {
+        if (!create)
+            return ERR_NOT_FOUND;
+        err = create_file(path, name, ret_why);
+    }
+    if (err != ERR_OK)
+        return err;
+    struct scope_file *file = mem_zero(1, sizeof *file);
+    file->kind = kind;
+    file->collections = mem_zero(kind->n_collections + 1, sizeof *file->collections);
+    file->commands = mem_zero(kind->n_commands + 1, sizeof *file->commands);
+    err = database_open(&file->database, path, false, ret_why);
+    if (err == ERR_OK)
+        err = set_up(file, name, now_ms, ret_why);
+    file->database.context.scope_id = name->id;
+    if (err == ERR_OK)
+        *ret_file = file;
+    else
+        scope_file_close(file);
+    return err;
+}
+
+static void finalize_collection(struct collection_statements *statements)
+{
+    for (int i = 0; i < COLLECTION_SQL_N; i++)
+        sqlite3_finalize(statements->of[i]);
+    for (int i = 0; i < UPDATES_KEPT; i++) {
+        sqlite3_finalize(statements->updates[i].statement);
+        free(statements->updates[i].columns);
+    }
+}
+
+static void finalize_command(struct command_statements *statements, const struct app_command *def)
+{
+    sqlite3_finalize(statements->authorize);
+    sqlite3_finalize(statements->result);
+    for (size_t i = 0; statements->execute != NULL && i < def->n_execute; i++)
+        sqlite3_finalize(statements->execute[i]);
+    free(statements->execute);
+}
+
+void scope_file_close(struct scope_file *file)
+{
+    if (file == NULL)
+        return;
+    for (size_t i = 0; i < file->kind->n_collections; i++)
+        finalize_collection(&file->collections[i]);
+    for (size_t i = 0; i < file->kind->n_commands; i++)
+        finalize_command(&file->commands[i], file->kind->commands[i].def);
+    for (int i = 0; i < TRANSACTION_SQL_N; i++)
+        sqlite3_finalize(file->transaction[i]);
+    sqlite3_finalize(file->open);
+    receipts_release(&file->receipts);
+    changelog_release(&file->log);
+    if (file->database.db != NULL)
+        database_close(&file->database);
+    capture_release(&file->capture);
+    free(file->collections);
+    free(file->commands);
+    free(file);
+}
+
+bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,
+                     const struct claims *claims, int64_t now_ms, sqlite3_stmt **cached)
+{
+    if (kind->open_sql == NULL)
+        return false;
+    if (*cached == NULL)
+        *cached = database_prepare(database, SQL_RULE, kind->open_sql, NULL);
+    if (*cached == NULL)
+        return false;
+    database->context = (struct sql_context){.claims = claims, .scope_id = scope_id, .now_ms = now_ms};
+    bool allowed = sqlite3_step(*cached) == SQLITE_ROW && sqlite3_column_int(*cached, 0) != 0;
+    sqlite3_reset(*cached);
+    database->context.claims = NULL;
+    return allowed;
+}
+
+bool scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms)
+{
+    return database_allows(&file->database, file->kind, file->database.context.scope_id, claims, now_ms, &file->open);
+}
+
+sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collection *collection,
+                                   enum collection_sql which)
+{
+    sqlite3_stmt **statement = &file->collections[collection->number].of[which];
+    if (*statement == NULL && collection->sql[which] != NULL)
+        *statement = collection_prepare(collection, which, &file->database, NULL);
+    return *statement;
+}
+
+static sqlite3_stmt *prepare_update(struct scope_file *file, const struct collection *collection, const bool *columns)
+{
+    struct buf sql = {0};
+    buf_printf(&sql, "UPDATE \"%s\" SET ", collection->def->name);
+    const char *comma = "";
+    for (size_t i = 0; i < collection->n_columns; i++) {
+        if (!columns[i])
+            continue;
+        char *name = sqlite3_mprintf("%s\"%w\" = ?%d", comma, collection->columns[i].name, (int)i + 1);
+        buf_printf(&sql, "%s", name);
+        sqlite3_free(name);
+        comma = ", ";
+    }
+    buf_printf(&sql, " WHERE \"%s\" = ?%zu", collection->def->key, collection->n_columns + 1);
+    sqlite3_stmt *statement = database_prepare(&file->database, SQL_STATEMENT, sql.data, NULL);
+    buf_release(&sql);
+    return statement;
+}
+
+sqlite3_stmt *scope_file_update(struct scope_file *file, const struct collection *collection, const bool *columns)
+{
+    struct collection_statements *statements = &file->collections[collection->number];
+    size_t len = collection->n_columns * sizeof *columns;
+    for (int i = 0; i < UPDATES_KEPT; i++)
+        if (statements->updates[i].statement != NULL && memcmp(statements->updates[i].columns, columns, len) == 0)
+            return statements->updates[i].statement;
+    struct update_statement *update = &statements->updates[statements->next_update];
+    statements->next_update = (statements->next_update + 1) % UPDATES_KEPT;
+    sqlite3_finalize(update->statement);
+    if (update->columns == NULL)
+        update->columns = mem_alloc(len);
+    memcpy(update->columns, columns, len);
+    update->statement = prepare_update(file, collection, columns);
+    return update->statement;
+}
+
+enum err scope_file_run(struct scope_file *file, enum transaction_sql which)
+{
+    int code = statement_run(file->transaction[which]);
+    return code == SQLITE_OK ? ERR_OK : database_err(code);
+}
+
+bool scope_file_read_row(struct scope_file *file, const struct collection *collection, struct slice key,
+                         struct buf *row)
+{
+    sqlite3_stmt *read = scope_file_statement(file, collection, COLLECTION_ROW);
+    if (read == NULL)
+        return false;
+    sqlite3_bind_text64(read, 1, key.len == 0 ? "" : key.data, key.len, SQLITE_STATIC, SQLITE_UTF8);
+    bool found = sqlite3_step(read) == SQLITE_ROW;
+    if (found)
+        row_write(row, collection, read);
+    sqlite3_reset(read);
+    return found;
+}

@@ -1,0 +1,86 @@
+/*
+ * scope_file - one scope's SQLite file, open: the database and everything that is prepared on it.
+ *
+ * Statements are prepared when first needed and kept until the file is closed. No statement stays open across turns.
+ *
+ * Ownership: its actor's. Thread: its shard.
+ */
+#ifndef SHARDS_SCOPE_SCOPE_FILE_H
+#define SHARDS_SCOPE_SCOPE_FILE_H
+
+#include "proto/route.h"
+#include "shards/log/changelog.h"
+#include "shards/scope/capture.h"
+#include "shards/scope/receipts.h"
+
+enum { UPDATES_KEPT = 8 };
+
+/* An UPDATE of certain columns. */
+struct update_statement {
+    bool *columns; /* which, by number */
+    sqlite3_stmt *statement;
+};
+
+struct collection_statements {
+    sqlite3_stmt *of[COLLECTION_SQL_N];
+    struct update_statement updates[UPDATES_KEPT];
+    size_t next_update; /* which of them is replaced next */
+};
+
+struct command_statements {
+    sqlite3_stmt *authorize, *result, **execute;
+};
+
+enum transaction_sql {
+    TRANSACTION_BEGIN,
+    TRANSACTION_COMMIT,
+    TRANSACTION_ROLLBACK,
+    SAVEPOINT_BEGIN,
+    SAVEPOINT_RELEASE,
+    SAVEPOINT_ROLLBACK, /* and release */
+    TRANSACTION_SQL_N,
+};
+
+struct scope_file {
+    const struct kind *kind;
+    struct database database;
+    struct changelog log;
+    struct capture capture;
+    struct receipts receipts;
+    struct collection_statements *collections;
+    struct command_statements *commands;
+    sqlite3_stmt *open;
+    sqlite3_stmt *transaction[TRANSACTION_SQL_N];
+};
+
+/* The file of a scope: DIR/SLOT/HASH.db. The caller frees the text. */
+char *scope_file_path(const char *data_dir, const struct scope_name *name);
+
+/* Opens the file at `path`, and creates it first if `create`; brings it up to the kind's migrations. ERR_NOT_FOUND if
+ * there is none and none is to be created. On another failure `ret_why` says why. `name` is borrowed. */
+enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
+                         int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why);
+void scope_file_close(struct scope_file *file);
+
+/* Whether `open` lets these claims in. */
+bool scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms);
+
+/* A statement of a collection, prepared by now; NULL if there is nothing to do or ask. */
+sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collection *collection,
+                                   enum collection_sql which);
+
+/* An UPDATE that sets the columns for which `columns` is true: parameters ?1.. by column number + 1, the key last. */
+sqlite3_stmt *scope_file_update(struct scope_file *file, const struct collection *collection, const bool *columns);
+
+/* Runs a transaction statement. */
+enum err scope_file_run(struct scope_file *file, enum transaction_sql which);
+
+/* Answers `open` for a scope that has no file: on the blank database of its kind. */
+bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,
+                     const struct claims *claims, int64_t now_ms, sqlite3_stmt **cached);
+
+/* Appends the row of that key as the client sees it. False if there is none. */
+bool scope_file_read_row(struct scope_file *file, const struct collection *collection, struct slice key,
+                         struct buf *row);
+
+#endif

@@ -1,0 +1,335 @@
+#include "shards/shard.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/h2.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "shards/feed/session.h"
+#include "shards/scope/actor.h"
+#include "shards/slots.h"
+
+/* An empty database of a kind, for `open` of scopes that have no file. */
+struct blank {
+    struct database database;
+    sqlite3_stmt *open;
+};
+
+struct shard {
+    struct shard_options options;
+    struct loop *loop;
+    int slots_fd, listen_fd;
+    struct watch listen;
+    struct list links; /* connections from routers */
+    struct table actors;
+    struct list dirty;
+    struct list bursts;
+    struct timer burst_timer;
+    struct blank *blanks; /* by kind */
+    struct actor_host host;
+};
+
+struct link {
+    struct list link;
+    struct shard *shard;
+    struct h2 *h2;
+    bool is_lost;
+};
+
+static uint64_t hash_name(const struct scope_name *name)
+{
+    struct scope_hash hash = scope_hash(name);
+    uint64_t number;
+    memcpy(&number, hash.bytes, sizeof number);
+    return number;
+}
+
+static struct actor *find_actor(struct shard *shard, const struct scope_name *name, uint64_t hash)
+{
+    for (struct table_node *node = table_find(&shard->actors, hash); node != NULL; node = table_next(node)) {
+        struct actor *actor = TABLE_ITEM(node, struct actor, node);
+        if (actor->name.len == name->len && memcmp(actor->name.text, name->text, name->len) == 0)
+            return actor;
+    }
+    return NULL;
+}
+
+static const struct kind *find_kind(const struct shard *shard, const struct scope_name *name)
+{
+    const struct app *app = shard->options.app;
+    const struct app_kind *def = app_find_kind(app, name->kind);
+    if (def == NULL || !slice_eq(slice_str(app->name), name->app))
+        return NULL;
+    return shard->options.kinds[def - app->kinds];
+}
+
+static bool owns(const struct shard *shard, const struct scope_name *name)
+{
+    struct scope_hash hash = scope_hash(name);
+    return route_shard(scope_slot(&hash), shard->options.n_shards) == shard->options.number;
+}
+
+static struct actor *get_actor(struct shard *shard, const struct scope_name *name)
+{
+    const struct kind *kind = find_kind(shard, name);
+    if (kind == NULL || !owns(shard, name))
+        return NULL;
+    uint64_t hash = hash_name(name);
+    struct actor *actor = find_actor(shard, name, hash);
+    if (actor == NULL) {
+        actor = actor_new(&shard->host, name, kind);
+        table_insert(&shard->actors, &actor->node, hash);
+    }
+    return actor;
+}
+
+/* Streams of a router. One that asks for metrics is a channel without an actor. */
+
+static void *send_metrics(struct h2_stream *stream)
+{
+    metrics_print(h2_stream_out(stream), "skerry_shard");
+    h2_stream_finish(stream);
+    return channel_new(NULL, stream);
+}
+
+static void *on_open(void *arg, struct h2_stream *stream, struct slice path)
+{
+    struct link *link = arg;
+    struct scope_name name;
+    if (slice_eq(path, SLICE("/metrics")))
+        return send_metrics(stream);
+    if (!route_parse_sync(path, &name))
+        return NULL;
+    struct actor *actor = get_actor(link->shard, &name);
+    return actor == NULL ? NULL : channel_new(actor, stream);
+}
+
+static void on_data(void *stream_arg, struct slice data)
+{
+    struct channel *channel = stream_arg;
+    if (channel->actor != NULL && !channel_receive(channel, data))
+        h2_stream_abort(channel->stream);
+}
+
+static void on_end(void *stream_arg)
+{
+    struct channel *channel = stream_arg;
+    if (channel->actor == NULL)
+        channel_free(channel);
+    else
+        channel_end(channel);
+}
+
+static void on_lost(void *arg)
+{
+    struct link *link = arg;
+    link->is_lost = true; /* freed in the turn */
+}
+
+static const struct h2_handlers HANDLERS = {on_open, on_data, on_end, on_lost};
+
+static void on_listen(void *arg, unsigned ready)
+{
+    struct shard *shard = arg;
+    (void)ready;
+    int fd = accept4(shard->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    struct link *link = mem_zero(1, sizeof *link);
+    link->shard = shard;
+    link->h2 = h2_new(shard->loop, fd, true, &HANDLERS, link);
+    list_append(&shard->links, &link->link);
+}
+
+/* The turn. */
+
+static void end_due_bursts(struct shard *shard)
+{
+    int64_t now_us = clock_mono_us();
+    LIST_FOREACH_SAFE(link, &shard->bursts) {
+        struct session *session = LIST_ITEM(link, struct session, burst_link);
+        int64_t left_us = session->last_sub_us + SESSION_BURST_MS * 1000 - now_us;
+        if (left_us > 0) {
+            timer_start(&shard->burst_timer, left_us / 1000 + 1);
+            return;
+        }
+        session_end_burst(session);
+        actor_mark_dirty(session->channel->actor);
+    }
+}
+
+static void on_burst_timer(void *arg)
+{
+    (void)arg; /* the turn looks */
+}
+
+static void decide(struct list *turn)
+{
+    LIST_FOREACH(link, turn)
+        actor_decide(LIST_ITEM(link, struct actor, dirty_link));
+}
+
+static void release(struct shard *shard, struct list *turn)
+{
+    struct list *link;
+    while ((link = list_pop(turn)) != NULL) {
+        struct actor *actor = LIST_ITEM(link, struct actor, dirty_link);
+        if (actor_release(actor)) {
+            actor_mark_dirty(actor);
+        } else if (actor_is_idle(actor)) {
+            table_remove(&shard->actors, &actor->node);
+            actor_free(actor);
+        }
+    }
+}
+
+static void flush_links(struct shard *shard)
+{
+    LIST_FOREACH_SAFE(link, &shard->links) {
+        struct link *router = LIST_ITEM(link, struct link, link);
+        h2_flush(router->h2);
+        if (!router->is_lost)
+            continue;
+        list_remove(&router->link);
+        h2_free(router->h2);
+        free(router);
+    }
+}
+
+static bool turn(void *arg)
+{
+    struct shard *shard = arg;
+    if (!list_is_empty(&shard->bursts))
+        end_due_bursts(shard);
+    struct list dirty;
+    list_init(&dirty);
+    list_move(&dirty, &shard->dirty);
+    if (!list_is_empty(&dirty)) {
+        metric_add(METRIC_SHARD_TURNS, 1);
+        decide(&dirty);
+        release(shard, &dirty);
+    }
+    flush_links(shard);
+    return !list_is_empty(&shard->dirty);
+}
+
+/* The beginning and the end. */
+
+static bool allows_blank(void *arg, const struct kind *kind, const struct scope_name *name,
+                         const struct claims *claims, int64_t now_ms)
+{
+    struct shard *shard = arg;
+    struct blank *blank = &shard->blanks[kind->def - shard->options.app->kinds];
+    struct buf why = {0};
+    if (blank->database.db == NULL && kind_open_blank(kind, &blank->database, &why) != ERR_OK)
+        log_line(LOG_ERROR, "blank_failed kind=%s why=\"%.*s\"", kind->def->name, (int)why.len, why.data);
+    buf_release(&why);
+    return blank->database.db != NULL &&
+           database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
+}
+
+static bool listen_at(struct shard *shard, struct problems *problems)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int len = snprintf(address.sun_path, sizeof address.sun_path, "%s/shard-%u.sock", shard->options.run_dir,
+                       shard->options.number);
+    if (len < 0 || (size_t)len >= sizeof address.sun_path) {
+        problems_add(problems, "%s: too long for a socket's path (%zu bytes at most); choose another folder with --run",
+                     shard->options.run_dir, sizeof address.sun_path - 16);
+        return false;
+    }
+    unlink(address.sun_path);
+    shard->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (shard->listen_fd < 0 || bind(shard->listen_fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(shard->listen_fd, SOMAXCONN) < 0) {
+        problems_add(problems, "%s: %s", address.sun_path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+struct shard *shard_new(const struct shard_options *options, struct problems *problems)
+{
+    struct shard *shard = mem_zero(1, sizeof *shard);
+    unsigned number = options->number, n = options->n_shards;
+    shard->options = *options;
+    shard->listen_fd = -1;
+    list_init(&shard->links);
+    list_init(&shard->dirty);
+    list_init(&shard->bursts);
+    shard->loop = loop_new(turn, shard);
+    timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
+    shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
+    shard->host = (struct actor_host){shard, options->data_dir, &shard->dirty, &shard->bursts, allows_blank};
+    shard->slots_fd =
+        slots_lock(options->data_dir, route_first_slot(number, n), route_first_slot(number + 1, n), problems);
+    if (shard->slots_fd < 0 || !listen_at(shard, problems)) {
+        shard_free(shard);
+        return NULL;
+    }
+    watch_init(&shard->listen, shard->loop, shard->listen_fd, on_listen, shard);
+    watch_want(&shard->listen, WATCH_READ);
+    return shard;
+}
+
+static void free_links(struct shard *shard)
+{
+    LIST_FOREACH_SAFE(link, &shard->links) {
+        struct link *router = LIST_ITEM(link, struct link, link);
+        h2_free(router->h2);
+        free(router);
+    }
+}
+
+static void free_actors(struct shard *shard)
+{
+    struct table_node *node;
+    while ((node = table_any(&shard->actors)) != NULL) {
+        table_remove(&shard->actors, node);
+        actor_free(TABLE_ITEM(node, struct actor, node));
+    }
+    table_release(&shard->actors);
+}
+
+static void free_blanks(struct shard *shard)
+{
+    for (size_t i = 0; i < shard->options.app->n_kinds; i++) {
+        sqlite3_finalize(shard->blanks[i].open);
+        if (shard->blanks[i].database.db != NULL)
+            database_close(&shard->blanks[i].database);
+    }
+    free(shard->blanks);
+}
+
+void shard_free(struct shard *shard)
+{
+    if (shard->listen_fd >= 0) {
+        watch_release(&shard->listen);
+        close(shard->listen_fd);
+    }
+    free_links(shard);
+    free_actors(shard);
+    free_blanks(shard);
+    timer_stop(&shard->burst_timer);
+    loop_free(shard->loop);
+    if (shard->slots_fd >= 0)
+        close(shard->slots_fd);
+    free(shard);
+}
+
+void shard_run(struct shard *shard)
+{
+    loop_run(shard->loop);
+}
+
+void shard_stop(struct shard *shard)
+{
+    loop_stop(shard->loop);
+}

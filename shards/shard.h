@@ -1,0 +1,33 @@
+/*
+ * shard - one worker thread: an event loop, a listening socket, and the actors whose scopes hash to it.
+ *
+ * A turn: callbacks have collected; each dirty scope decides (one SQLite transaction); then outputs are released. There
+ * is one function for each, so that what makes a turn durable can come between them.
+ *
+ * Thread: one of its own runs shard_run; shard_stop comes from any.
+ */
+#ifndef SHARDS_SHARD_H
+#define SHARDS_SHARD_H
+
+#include "base/err.h"
+#include "base/problems.h"
+#include "shards/scope/kind.h"
+
+struct shard;
+
+struct shard_options {
+    unsigned number, n_shards; /* it owns the slots of shard `number` of `n_shards` */
+    const char *data_dir;
+    const char *run_dir; /* where its socket is */
+    const struct app *app;
+    struct kind *const *kinds; /* in the order of the app's */
+};
+
+/* Takes its slots and its socket. NULL, with a problem added, if another process has them. Options are borrowed. */
+struct shard *shard_new(const struct shard_options *options, struct problems *problems);
+void shard_free(struct shard *shard);
+
+void shard_run(struct shard *shard);
+void shard_stop(struct shard *shard);
+
+#endif

@@ -1,0 +1,125 @@
+#include "shards/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "shards/scope/kind.h"
+#include "shards/shard.h"
+
+void kinds_free(struct kind **kinds, size_t n)
+{
+    for (size_t i = 0; kinds != NULL && i < n; i++)
+        kind_free(kinds[i]);
+    free(kinds);
+}
+
+struct kind **kinds_load(const struct app *app, struct problems *problems)
+{
+    struct kind **kinds = mem_zero(app->n_kinds + 1, sizeof *kinds);
+    bool ok = true;
+    for (size_t i = 0; i < app->n_kinds; i++) {
+        kinds[i] = kind_load(app, &app->kinds[i], problems);
+        ok = ok && kinds[i] != NULL;
+    }
+    if (ok)
+        return kinds;
+    kinds_free(kinds, app->n_kinds);
+    return NULL;
+}
+
+/* Every connection is used by one thread, and none needs pages before it reads some. */
+static void configure_sqlite(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+    sqlite3_initialize();
+}
+
+static bool make_dir(const char *path, struct problems *problems)
+{
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return true;
+    problems_add(problems, "%s: %s", path, strerror(errno));
+    return false;
+}
+
+static void *run_shard(void *shard)
+{
+    shard_run(shard);
+    return NULL;
+}
+
+static void tell_ready(int fd)
+{
+    if (fd < 0)
+        return;
+    if (write(fd, "ready\n", 6) != 6)
+        log_line(LOG_WARN, "ready_untold why=\"%s\"", strerror(errno));
+    close(fd);
+}
+
+static void run_threads(struct shard **shards, unsigned n, const sigset_t *stop_signals, int ready_fd)
+{
+    pthread_t threads[WORKER_SHARDS_MAX];
+    for (unsigned i = 0; i < n; i++) {
+        int failed = pthread_create(&threads[i], NULL, run_shard, shards[i]);
+        assert(failed == 0);
+    }
+    tell_ready(ready_fd);
+    int signal;
+    sigwait(stop_signals, &signal);
+    for (unsigned i = 0; i < n; i++)
+        shard_stop(shards[i]);
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static bool start(const struct worker_options *options, const struct app *app, struct kind *const *kinds,
+                  struct problems *problems)
+{
+    struct shard *shards[WORKER_SHARDS_MAX];
+    sigset_t stop_signals;
+    unsigned n = 0;
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGTERM);
+    sigaddset(&stop_signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stop_signals, NULL); /* inherited by the shards' threads */
+
+    bool ok = make_dir(options->data_dir, problems) && make_dir(options->run_dir, problems);
+    for (; ok && n < options->n_shards; n++) {
+        shards[n] = shard_new(&(struct shard_options){n, options->n_shards, options->data_dir, options->run_dir, app,
+                                                      kinds},
+                              problems);
+        if (shards[n] == NULL)
+            ok = false;
+        if (!ok)
+            break;
+    }
+    if (ok) {
+        log_line(LOG_INFO, "worker_ready shards=%u data=%s", n, options->data_dir);
+        run_threads(shards, n, &stop_signals, options->ready_fd);
+    }
+    for (unsigned i = 0; i < n; i++)
+        shard_free(shards[i]);
+    return ok;
+}
+
+bool worker_run(const struct worker_options *options, struct problems *problems)
+{
+    assert(options->n_shards >= 1 && options->n_shards <= WORKER_SHARDS_MAX);
+    configure_sqlite();
+    struct app *app = app_load(options->app_dir, problems);
+    struct kind **kinds = app == NULL ? NULL : kinds_load(app, problems);
+    bool ok = kinds != NULL && start(options, app, kinds, problems);
+    if (app != NULL)
+        kinds_free(kinds, app->n_kinds);
+    app_free(app);
+    return ok;
+}

@@ -1,0 +1,25 @@
+/*
+ * worker - a process of shards: loads the app, starts one thread per shard, and stops them.
+ */
+#ifndef SHARDS_WORKER_H
+#define SHARDS_WORKER_H
+
+#include "base/problems.h"
+#include "proto/app.h"
+
+struct worker_options {
+    const char *app_dir, *data_dir, *run_dir;
+    unsigned n_shards;
+    int ready_fd; /* told when every shard listens, unless -1 */
+};
+
+enum { WORKER_SHARDS_MAX = 64 };
+
+/* Runs until SIGTERM or SIGINT. False, with problems added, if it could not start. */
+bool worker_run(const struct worker_options *options, struct problems *problems);
+
+/* Loads every kind of an app; NULL, with problems added. The caller frees with kinds_free. */
+struct kind **kinds_load(const struct app *app, struct problems *problems);
+void kinds_free(struct kind **kinds, size_t n);
+
+#endif

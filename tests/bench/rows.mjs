@@ -1,0 +1,128 @@
+// The rows of the table: how one round of each is measured, and what is held against what.
+//
+// `round` returns numbers by name; `figures` say what is made of the medians of several rounds. The first figure is the
+// row's value; a row is met when all of its figures are.
+
+const atLeast = (bound) => ({ text: `>= ${bound}`, holds: (ratio) => ratio >= bound });
+const atMost = (bound) => ({ text: `<= ${bound}`, holds: (ratio) => ratio <= bound });
+
+const SEED = 20_000;
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+let scopes = 0;
+const freshScope = (row) => `${row}-${++scopes}`;
+
+// Rows a and b, which row d is compared with as well.
+const oneInFlight = (bench, server) =>
+  bench.drive(server, 'insert', { scope: freshScope('a'), seconds: bench.seconds });
+const manyInFlight = (bench, server, options = {}) =>
+  bench.drive(server, 'insert', { scope: freshScope('b'), 'in-flight': 32, seconds: bench.seconds, ...options });
+
+const a = {
+  row: 'a',
+  work: 'insert to committed, one in flight',
+  async round(bench, server) {
+    const chain = await bench.ceiling('chain', { dir: bench.dir });
+    const { committed_ms: ms, commits_per_s: rate } = await oneInFlight(bench, server);
+    const { answer_ms: chainMs, frames_per_s: chainRate } = chain;
+    return { p50: ms.p50, p99: ms.p99, rate, chainP50: chainMs.p50, chainP99: chainMs.p99, chainRate };
+  },
+  figures: [
+    { label: 'p50', unit: 'ms', value: 'p50', ceiling: 'chainP50', target: atMost(2) },
+    { label: 'p99', unit: 'ms', value: 'p99', ceiling: 'chainP99', target: atMost(3) },
+    { label: 'rate', unit: '/s', value: 'rate', ceiling: 'chainRate' },
+  ],
+};
+
+const b = {
+  row: 'b',
+  work: 'one scope, 32 in flight',
+  async round(bench, server) {
+    const batch = await bench.ceiling('batch', { dir: bench.dir, rows: 32 });
+    return { rate: (await manyInFlight(bench, server)).commits_per_s, batch: batch.rows_per_s };
+  },
+  figures: [{ label: 'commits', unit: '/s', value: 'rate', ceiling: 'batch', target: atLeast(0.3) }],
+};
+
+const d = {
+  row: 'd',
+  work: 'one writer at 32 in flight, 100 subscribers',
+  async round(bench, server) {
+    const fan = await bench.ceiling('fan', { sockets: 100 });
+    const alone = await manyInFlight(bench, server);
+    const single = await oneInFlight(bench, server);
+    const fanned = await manyInFlight(bench, server, { subscribers: 100 });
+    return {
+      deliveries: fanned.deliveries_per_s,
+      fan: fan.deliveries_per_s,
+      writer: fanned.commits_per_s,
+      alone: alone.commits_per_s,
+      p99: fanned.delivery_ms.p99,
+      singleP99: single.committed_ms.p99,
+    };
+  },
+  figures: [
+    { label: 'deliveries', unit: '/s', value: 'deliveries', ceiling: 'fan', target: atLeast(0.4) },
+    { label: 'writer, against b', unit: '/s', value: 'writer', ceiling: 'alone', target: atLeast(0.25) },
+    { label: "p99, against a's", unit: 'ms', value: 'p99', ceiling: 'singleP99', target: atMost(10) },
+  ],
+};
+
+// The memory is that of the first snapshot of a server that has just opened the scope for another collection: after it,
+// the allocator keeps what it once needed, and a second one would look free.
+async function snapshotMemory(bench, server, scope) {
+  await server.restart();
+  return bench.holding(server, { scope, collection: 'notes', connections: 1 }, async () => {
+    const before = await server.settledMemory();
+    const peak = await server.peakMemory(bench.drive(server, 'snapshot', { scope, rows: SEED, seconds: 1 }));
+    return (peak - before) / MiB;
+  });
+}
+
+const e = {
+  row: 'e',
+  work: 'snapshot of 20,000 rows',
+  async round(bench, server) {
+    const scope = freshScope('e');
+    await bench.drive(server, 'seed', { scope, rows: SEED });
+    const scan = await bench.scan(SEED);
+    const read = await bench.drive(server, 'snapshot', { scope, rows: SEED, seconds: bench.seconds });
+    const memory = server.restart ? await snapshotMemory(bench, server, scope) : undefined;
+    return { rows: read.rows_per_s, scan: scan.rows_per_s, memory };
+  },
+  figures: [
+    { label: 'rows', unit: '/s', value: 'rows', ceiling: 'scan', target: atLeast(0.5) },
+    { label: 'memory', unit: 'MiB', value: 'memory', target: atMost(1) },
+  ],
+};
+
+const g1 = {
+  row: 'g1',
+  work: 'memory, nothing connected',
+  needsOwnServer: true,
+  async round(bench, server) {
+    await server.restart();
+    return { memory: (await server.settledMemory()) / MiB };
+  },
+  figures: [{ label: 'all processes', unit: 'MiB', value: 'memory', target: atMost(12) }],
+};
+
+const g2 = {
+  row: 'g2',
+  work: 'memory per idle subscribed socket',
+  needsOwnServer: true,
+  async round(bench, server) {
+    const scope = freshScope('g2');
+    await server.restart();
+    const memory = await bench.holding(server, { scope, connections: 10 }, async () => {
+      const before = await server.settledMemory();
+      const after = await bench.holding(server, { scope, connections: bench.sockets }, () => server.settledMemory());
+      return (after - before) / bench.sockets / KiB;
+    });
+    return { memory };
+  },
+  figures: [{ label: 'each', unit: 'KiB', value: 'memory', target: atMost(2) }],
+};
+
+export const rows = [a, b, d, e, g1, g2];

@@ -1,0 +1,93 @@
+#include "tests/bench/scan.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/bench/fail.h"
+#include "tests/bench/options.h"
+#include "tests/bench/sockets.h"
+
+struct scan {
+    const char *dir;
+    long rows;
+    int listener;
+    int link[2]; /* router, worker */
+};
+
+void scan_h2_start(nghttp2_session *session)
+{
+    nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, SCAN_WINDOW};
+    if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, &window, 1) ||
+        nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, SCAN_WINDOW)) {
+        fail("cannot start h2");
+    }
+}
+
+bool scan_h2_read(nghttp2_session *session, int fd)
+{
+    static uint8_t bytes[256 << 10];
+    ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
+    if (got < 0) {
+        fail_errno("recv");
+    }
+    ssize_t used = nghttp2_session_mem_recv(session, bytes, (size_t)got);
+    if (used != got) {
+        fail("h2: %s", nghttp2_strerror((int)used));
+    }
+    return got > 0;
+}
+
+void scan_h2_write(nghttp2_session *session, int fd)
+{
+    for (;;) {
+        const uint8_t *bytes = NULL;
+        ssize_t len = nghttp2_session_mem_send(session, &bytes);
+        if (len < 0) {
+            fail("h2: %s", nghttp2_strerror((int)len));
+        }
+        if (len == 0) {
+            return;
+        }
+        write_all(fd, bytes, (size_t)len);
+    }
+}
+
+static void worker(void *arg)
+{
+    const struct scan *scan = arg;
+    close(scan->link[0]);
+    close(scan->listener);
+    scan_worker(scan->link[1], scan->dir, scan->rows);
+}
+
+static unsigned port_of(int listener)
+{
+    struct sockaddr_in address = {0};
+    socklen_t len = sizeof(address);
+    getsockname(listener, (struct sockaddr *)&address, &len);
+    return ntohs(address.sin_port);
+}
+
+int main(int argc, char **argv)
+{
+    struct scan scan = {.rows = 20000};
+    const struct option_text texts[] = {{"dir", &scan.dir, "a folder on a real disk"}, {0}};
+    const struct option_number numbers[] = {{"rows", &scan.rows, 1, 1000000, "rows of the table"}, {0}};
+    fail_as("scan");
+    options_parse(&(struct options){"scan --dir DIR [--rows N]; it serves until it is ended", numbers, texts}, argc,
+                  argv);
+    scan.listener = listen_on_loopback();
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, scan.link)) {
+        fail_errno("socketpair");
+    }
+    fork_child(worker, &scan);
+    close(scan.link[1]);
+    printf("ready http://127.0.0.1:%u/\n", port_of(scan.listener));
+    fflush(stdout);
+    scan_router(scan.link[0], scan.listener);
+    return EXIT_SUCCESS;
+}
