@@ -1,6 +1,7 @@
 #include "tests/scenario/server.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -243,14 +244,15 @@ void server_kill(struct play *play, const char *role)
     }
 }
 
-static unsigned count_lines(const struct server *server, const char *name)
+/* The lines of the rival's log that are written for people: those of the log start with a date. */
+static unsigned count_answers(const struct server *server, const char *log)
 {
-    char path[64];
-    snprintf(path, sizeof path, "%s/%s", server->folder, name);
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "%s/%s", server->folder, log);
     FILE *file = fopen(path, "r");
     unsigned n = 0;
-    for (int c; file != NULL && (c = fgetc(file)) != EOF;)
-        n += c == '\n';
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        n += !isdigit((unsigned char)line[0]);
     if (file != NULL)
         fclose(file);
     return n;
@@ -261,18 +263,20 @@ void server_rival(struct play *play, const char *shared)
     struct server *server = &play->server;
     bool shares_data = strcmp(shared, "data") == 0;
     int out, status = 0;
+    char log[32];
+    snprintf(log, sizeof log, "rival-%s", shared);
     if (server->pid == 0 || (!shares_data && strcmp(shared, "port") != 0))
         play_fail(play, "a rival shares `data` or `port` with a server that runs");
-    pid_t pid = spawn_server(server, shares_data ? "data" : "rival-data", shared,
-                             shares_data ? free_port() : server->port, &out);
+    pid_t pid =
+        spawn_server(server, shares_data ? "data" : "rival-data", log, shares_data ? free_port() : server->port, &out);
     bool is_over = wait_end(pid, &status);
     if (!is_over)
         kill(-pid, SIGKILL);
     close(out);
     if (!is_over || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
         play_fail(play, "a second server on the same %s was not refused", shared);
-    if (count_lines(server, shared) != 1)
-        play_fail(play, "it said %u lines about why it cannot start", count_lines(server, shared));
+    if (count_answers(server, log) != 1)
+        play_fail(play, "it said %u lines about why it cannot start", count_answers(server, log));
 }
 
 char *server_token(struct play *play, const char *const *args, size_t n)
