@@ -131,7 +131,7 @@ build_everything() {
 build_tests() {
     npm_install tests
     npm_install tests/browser
-    make -s -C build -j"$jobs" check TESTS=
+    make -s -C build -j"$jobs" check-programs
 }
 
 build_clients() {
@@ -148,8 +148,9 @@ build_chat() {
 # Test: each suite, with the build that it is about
 #
 
+# What failed is shown indented, so that its summary is not counted again.
 unit_tests() {
-    make -C "$1" -j"$jobs" check VERBOSE=1
+    make -C "$1" -j"$jobs" check || { sed 's/^/  /' "$1/test-suite.log" && false; }
 }
 
 stories() {
@@ -254,7 +255,7 @@ report() {
 
 # The tests that failed with what follows them, or else the end of the log.
 show_failures() {
-    grep -E -A20 '^ *not ok |^(FAIL|ERROR|XPASS): ' "$1" | head -150 | grep . || tail -40 "$1"
+    grep -vE '^ *(ok |PASS: )' "$1" | grep -E -A20 '^ *not ok |^ *(FAIL|ERROR|XPASS): ' | head -150 | grep . || tail -40 "$1"
 }
 
 # The last line, and the exit code.
