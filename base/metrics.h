@@ -19,6 +19,7 @@
     X(ROUTER_REFUSED_ORIGIN, "skerry_router_refused_origin_total", "counter", "upgrades from a foreign origin")        \
     X(ROUTER_PROTOCOL_ERRORS, "skerry_router_protocol_errors_total", "counter", "sockets closed for broken framing")   \
     X(ROUTER_OVERSIZED_FRAMES, "skerry_router_oversized_frames_total", "counter", "messages above the frame limit")    \
+    X(ROUTER_TEXT_DROPPED, "skerry_router_text_dropped_total", "counter", "text messages that were not `ping`")        \
     X(ROUTER_THROTTLED, "skerry_router_throttled_total", "counter", "times a socket was not read for its frame rate")  \
     X(ROUTER_SILENT, "skerry_router_silent_total", "counter", "sockets closed because the peer was silent")            \
     X(ROUTER_STALLED, "skerry_router_stalled_total", "counter", "sockets closed because the peer did not read")        \

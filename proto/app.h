@@ -77,7 +77,7 @@ struct app {
 enum { APP_JSON_MAX = 1024 * 1024 }; /* bytes */
 
 /* Parses the bytes of an app.json; `file` is how messages name it. NULL, with problems added, if anything is wrong. */
-struct app *app_parse(struct slice json, const char *file, struct problems *problems);
+struct app *app_parse(struct slice text, const char *file, struct problems *problems);
 
 /* Reads DIR/app.json and parses it. */
 struct app *app_load(const char *dir, struct problems *problems);

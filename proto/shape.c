@@ -92,7 +92,7 @@ static size_t distance(const char *a, const char *b)
     enum { LONGEST = 32 };
     size_t a_len = strlen(a), b_len = strlen(b);
     if (a_len > LONGEST || b_len > LONGEST)
-        return LONGEST;
+        return SIZE_MAX;
     size_t row[LONGEST + 1]; /* of the table (a's first i letters, b's first j) */
     for (size_t j = 0; j <= b_len; j++)
         row[j] = j;

@@ -125,6 +125,7 @@ build_everything() {
     build build
     build_clients
     build_chat
+    npm_install tests
 }
 
 build_clients() {
@@ -138,26 +139,49 @@ build_chat() {
 }
 
 #
-# Test
+# Test: each suite, with the build that it is about
 #
 
 unit_tests() {
     make -C "$1" -j"$jobs" check VERBOSE=1
 }
 
+stories() {
+    SKERRY_BIN=$1/skerry build/tests/scenario/player tests/scenario/*.story
+}
+
 client_tests() {
-    NODE_OPTIONS=--test-reporter=tap npm test --prefix clients
+    npm_tests clients test
 }
 
 client_server_tests() {
-    SKERRY_BIN=$root/$1/skerry NODE_OPTIONS=--test-reporter=tap npm run test:server --prefix clients
+    SKERRY_BIN=$root/$1/skerry npm_tests clients test:server
+}
+
+contract() {
+    SKERRY_BIN=$root/$1/skerry npm_tests tests contract
+}
+
+bench_tests() {
+    make -s -C "$1" -j"$jobs" bench-check
+}
+
+npm_tests() {
+    NODE_OPTIONS=--test-reporter=tap npm run "$2" --prefix "$1"
 }
 
 all_suites() {
     suite unit unit_tests build
+    suite stories stories build
     suite client client_tests
     suite client-server client_server_tests build
+    suite contract contract build
+    suite bench bench_tests build
 }
+
+#
+# Count
+#
 
 passed=0
 failed=0

@@ -46,7 +46,7 @@ static int judge_schema_change(struct database *database, const char *first, con
 {
     if (database->preparing != SQL_MIGRATION)
         return deny(database, "only a migration may change the schema");
-    if (is_reserved(first) || starts_with(second, "_sync_")) /* an ALTER TABLE names its table second */
+    if (starts_with(first, "_sync_") || starts_with(second, "_sync_")) /* an ALTER TABLE names its table second */
         return deny(database, "names that start with _sync_ are the server's");
     return SQLITE_OK;
 }

@@ -41,7 +41,9 @@ async function behave(client) {
 }
 
 function peakBytes(server) {
-  const peaks = server.children().map(({ pid }) => readFileSync(`/proc/${pid}/status`, "utf8").match(/VmHWM:\s+(\d+)/)[1]);
+  const peaks = server
+    .children()
+    .map(({ pid }) => readFileSync(`/proc/${pid}/status`, "utf8").match(/VmHWM:\s+(\d+)/)[1]);
   return Math.max(...peaks) * 1024;
 }
 

@@ -11,18 +11,57 @@ export const seeds = [
   { t: "sub", subId: "s1", collection: "notes" },
   { t: "sub", subId: "s2", collection: "tasks", where: null, orderBy: null, limit: null, since: null },
   { t: "sub", subId: "s3", collection: "tasks", since: "123456789" },
-  { t: "sub", subId: "s4", collection: "tasks", where: func("and", func("eq", ref("status"), val("open")), func("not", func("in", ref("score"), val([1, 2, 3])))) },
-  { t: "sub", subId: "s5", collection: "tasks", orderBy: [{ expression: ref("score"), compareOptions: { direction: "desc", nulls: "last" } }], limit: 5, offset: 2 },
+  {
+    t: "sub",
+    subId: "s4",
+    collection: "tasks",
+    where: func("and", func("eq", ref("status"), val("open")), func("not", func("in", ref("score"), val([1, 2, 3])))),
+  },
+  {
+    t: "sub",
+    subId: "s5",
+    collection: "tasks",
+    orderBy: [{ expression: ref("score"), compareOptions: { direction: "desc", nulls: "last" } }],
+    limit: 5,
+    offset: 2,
+  },
   { t: "unsub", subId: "s1" },
-  { t: "mut", txId: "fuzz-1", collection: "notes", ops: row({ id: "fuzz", body: "text", rank: 2.5, num: -1, data: new Uint8Array([0, 255]) }) },
-  { t: "mut", txId: "fuzz-2", collection: "notes", ops: row({ body: null, rank: true, num: 2 ** 40, data: new Date(1700000000000) }) },
-  { t: "mut", txId: "fuzz-3", collection: "tasks", ops: [{ type: "update", key: "fuzz", cols: { score: 5 } }, { type: "delete", key: "fuzz", cols: null }] },
+  {
+    t: "mut",
+    txId: "fuzz-1",
+    collection: "notes",
+    ops: row({ id: "fuzz", body: "text", rank: 2.5, num: -1, data: new Uint8Array([0, 255]) }),
+  },
+  {
+    t: "mut",
+    txId: "fuzz-2",
+    collection: "notes",
+    ops: row({ body: null, rank: true, num: 2 ** 40, data: new Date(1700000000000) }),
+  },
+  {
+    t: "mut",
+    txId: "fuzz-3",
+    collection: "tasks",
+    ops: [
+      { type: "update", key: "fuzz", cols: { score: 5 } },
+      { type: "delete", key: "fuzz", cols: null },
+    ],
+  },
   { t: "call", txId: "fuzz-4", name: "touch", args: { n: 1 } },
-  { t: "fetch", fetchId: "f1", collection: "tasks", where: func("like", ref("title"), val("a%")), limit: 10, cursor: { whereFrom: func("lt", ref("score"), val(5)), whereCurrent: func("eq", ref("score"), val(5)) } },
+  {
+    t: "fetch",
+    fetchId: "f1",
+    collection: "tasks",
+    where: func("like", ref("title"), val("a%")),
+    limit: 10,
+    cursor: { whereFrom: func("lt", ref("score"), val(5)), whereCurrent: func("eq", ref("score"), val(5)) },
+  },
 ].map((frame) => Buffer.from(encode(frame)));
 
 /* Bytes that start something: the unused one, long strings, blobs, arrays and maps, 64-bit numbers, extensions. */
-const TAGS = [0xc1, 0xc0, 0xc6, 0xc9, 0xca, 0xcb, 0xcf, 0xd3, 0xd6, 0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0x80, 0x90, 0xff];
+const TAGS = [
+  0xc1, 0xc0, 0xc6, 0xc9, 0xca, 0xcb, 0xcf, 0xd3, 0xd6, 0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0x80, 0x90, 0xff,
+];
 
 const changes = [
   (bytes, random) => ((bytes[random.below(bytes.length)] ^= 1 << random.below(8)), bytes),

@@ -50,7 +50,10 @@ export async function framing(context) {
   });
   for (let i = 0; i < message.length - 1; i++) {
     const pong = await socket.message();
-    tally.check(pong.opcode === PONG && String(pong.payload) === String(i), `ping ${i} within a message was not answered`);
+    tally.check(
+      pong.opcode === PONG && String(pong.payload) === String(i),
+      `ping ${i} within a message was not answered`,
+    );
   }
   const answers = await settled(socket, "pieces");
   tally.check(answers.length === 1 && answers[0].t === "reset", `a message in pieces: ${JSON.stringify(answers)}`);
@@ -60,7 +63,13 @@ export async function framing(context) {
 /** A frame above 1 MiB is dropped and the connection lives; a message above 16 MiB ends it, in one piece or in many. */
 export async function sizes(context) {
   const { tally, server } = context;
-  const mut = (size) => encode({ t: "mut", txId: `size-${size}`, collection: "notes", ops: [{ type: "insert", key: `size-${size}`, cols: { body: "x".repeat(size) } }] });
+  const mut = (size) =>
+    encode({
+      t: "mut",
+      txId: `size-${size}`,
+      collection: "notes",
+      ops: [{ type: "insert", key: `size-${size}`, cols: { body: "x".repeat(size) } }],
+    });
   const socket = await connected(context);
   const fits = mut(FRAME_MAX - 200);
   const [answer] = await (socket.write(frame(BINARY, fits)), settled(socket, "fits"));
@@ -69,7 +78,10 @@ export async function sizes(context) {
   const before = await server.metric("skerry_frames_dropped_total");
   for (const size of [FRAME_MAX, 8 * FRAME_MAX, MESSAGE_MAX - 1000]) socket.write(frame(BINARY, mut(size)));
   tally.check((await settled(socket, "dropped")).length === 0, "a frame above 1 MiB was answered");
-  tally.check((await server.metric("skerry_frames_dropped_total")) === before + 3, "frames above 1 MiB were not counted");
+  tally.check(
+    (await server.metric("skerry_frames_dropped_total")) === before + 3,
+    "frames above 1 MiB were not counted",
+  );
 
   const piece = Buffer.alloc(4 << 20);
   socket.write(frame(BINARY, piece, { fin: false }));

@@ -15,7 +15,8 @@ import { replay } from "./replay.mjs";
 const isShaped = (sub) => sub.where != null || sub.orderBy != null || sub.limit != null;
 const shaped = (entries) =>
   new Set(entries.filter(({ frame }) => frame?.t === "sub" && isShaped(frame)).map(({ frame }) => frame.subId));
-const isLeftOut = (frame, shapedSubs) => shapedSubs.has(frame.sub ?? frame.subId) || frame.t === "fetch" || frame.t === "page";
+const isLeftOut = (frame, shapedSubs) =>
+  shapedSubs.has(frame.sub ?? frame.subId) || frame.t === "fetch" || frame.t === "page";
 
 const server = new Server("board");
 before(() => server.start());
@@ -24,7 +25,10 @@ after(async () => {
   server.remove();
 });
 
-for (const [name, leastCompared] of [["smoke", 190], ["resume", 330]]) {
+for (const [name, leastCompared] of [
+  ["smoke", 190],
+  ["resume", 330],
+]) {
   test(`the conversation ${name}`, async () => {
     const entries = load(name);
     const shapedSubs = shaped(entries);

@@ -71,7 +71,8 @@ export function checkFile(scope, file, tally) {
   const ranges = [];
   for (const one of scope.sent) {
     const receipt = receipts.get(`${one.user} ${one.txId}`);
-    const same = receipt?.code === (one.answer.error?.code ?? null) && (one.answer.error || receipt.seq === one.answer.seq);
+    const same =
+      receipt?.code === (one.answer.error?.code ?? null) && (one.answer.error || receipt.seq === one.answer.seq);
     if (!same) return tally.check(false, named(`the receipt of ${one.txId} is ${JSON.stringify(receipt)}`));
     ranges.push(one.answer.error ? [receipt.seq, receipt.seq] : [firstOf(one), receipt.seq]);
   }

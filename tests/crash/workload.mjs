@@ -89,7 +89,13 @@ const chat = {
       case 1:
         return nothing("messages");
       default:
-        return ownRows(writer, random, "messages", (text) => ({ text }), (n) => ({ text: `edit ${n}` }));
+        return ownRows(
+          writer,
+          random,
+          "messages",
+          (text) => ({ text }),
+          (n) => ({ text: `edit ${n}` }),
+        );
     }
   },
 };

@@ -2,9 +2,6 @@
 #include <assert.h>
 
 #include "proto/envelope.h"
-#include "tests/fuzz/fuzz.h"
-
-const char *const fuzz_name = "envelope";
 
 static void check_payload(const struct envelope *envelope)
 {
@@ -25,6 +22,8 @@ static void check_same(const struct envelope *envelope, struct slice bytes)
     assert(slice_eq(buf_slice(&buf), bytes));
     buf_release(&buf);
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -7,9 +7,6 @@
 #include "proto/frame.h"
 #include "proto/mp.h"
 #include "proto/utf8.h"
-#include "tests/fuzz/fuzz.h"
-
-const char *const fuzz_name = "frame";
 
 static void check_bytes(struct slice bytes, struct slice message)
 {
@@ -112,6 +109,8 @@ static void check_frame(const struct frame *frame, struct slice message)
         break;
     }
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

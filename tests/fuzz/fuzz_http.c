@@ -4,9 +4,6 @@
 #include <assert.h>
 
 #include "proto/http.h"
-#include "tests/fuzz/fuzz.h"
-
-const char *const fuzz_name = "http";
 
 static void check_within(struct slice inner, struct slice head)
 {
@@ -74,6 +71,8 @@ static void check_escapes(struct slice in)
     buf_release(&encoded);
     buf_release(&decoded);
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

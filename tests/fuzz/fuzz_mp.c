@@ -7,9 +7,6 @@
 
 #include "proto/mp.h"
 #include "proto/utf8.h"
-#include "tests/fuzz/fuzz.h"
-
-const char *const fuzz_name = "mp";
 
 static bool is_within(struct slice inner, struct slice outer)
 {
@@ -115,6 +112,8 @@ static bool walk(struct slice *in, struct slice input)
     }
     return true;
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -4,9 +4,6 @@
 #include "proto/http.h"
 #include "proto/route.h"
 #include "proto/utf8.h"
-#include "tests/fuzz/fuzz.h"
-
-const char *const fuzz_name = "route";
 
 static void check_same(const struct scope_name *a, const struct scope_name *b)
 {
@@ -43,6 +40,8 @@ static void check_path(const struct scope_name *name)
     check_same(name, &again);
     buf_release(&path);
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

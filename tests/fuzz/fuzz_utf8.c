@@ -2,10 +2,9 @@
 #include <assert.h>
 
 #include "proto/utf8.h"
-#include "tests/fuzz/fuzz.h"
 #include "tests/lib/utf8_naive.h"
 
-const char *const fuzz_name = "utf8";
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -4,13 +4,9 @@
  * The first byte of an input says where it is cut, the rest is what the client sends.
  */
 #include <assert.h>
-#include <stdlib.h>
 
 #include "proto/utf8.h"
 #include "proto/websocket.h"
-#include "tests/fuzz/fuzz.h"
-
-const char *const fuzz_name = "websocket";
 
 enum { MESSAGE_MAX = 300 };
 
@@ -68,6 +64,8 @@ static struct buf decode(struct slice in, size_t step)
     ws_decoder_release(&decoder);
     return notes;
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

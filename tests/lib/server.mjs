@@ -47,6 +47,11 @@ function read(path) {
 
 const isGone = (pid) => /^$|^State:\s+[ZX]/m.test(read(`/proc/${pid}/status`));
 
+/* A test that fails half-way leaves no server behind. */
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 export class Server {
   /** `app` is a folder of examples/. */
   constructor(app, { shards = 2 } = {}) {
@@ -62,6 +67,8 @@ export class Server {
     const args = ["serve", join(top, "examples", this.app), "--dev", "--data", this.data];
     args.push("--listen", `127.0.0.1:${this.port}`, "--shards", String(this.shards));
     this.process = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    running.add(this.process);
+    this.process.on("close", () => running.delete(this.process));
     this.process.stderr.pipe(createWriteStream(this.log, { flags: "a" }));
     this.ended = new Promise((done) => this.process.on("close", (status, signal) => done(signal ?? status)));
     const lines = createInterface(this.process.stdout);

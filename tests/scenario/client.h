@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "wire.h"
+#include "tests/scenario/wire.h"
 
 struct client {
     char *name;

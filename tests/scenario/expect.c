@@ -1,11 +1,11 @@
-#include "expect.h"
+#include "tests/scenario/expect.h"
 
 #include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "value.h"
+#include "tests/scenario/value.h"
 
 enum { HEADS_MAX = 3, TEXT_MAX = 1024 };
 

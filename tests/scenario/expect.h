@@ -18,8 +18,8 @@
 #ifndef SCENARIO_EXPECT_H
 #define SCENARIO_EXPECT_H
 
-#include "client.h"
-#include "play.h"
+#include "tests/scenario/client.h"
+#include "tests/scenario/play.h"
 
 /* NULL if `message` is what `words` say, else why not. */
 const char *expect_match(struct play *play, const struct message *message, const char *const *words, size_t n);

@@ -1,4 +1,4 @@
-#include "play.h"
+#include "tests/scenario/play.h"
 
 #include <ctype.h>
 #include <stdarg.h>

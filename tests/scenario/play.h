@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "server.h"
-#include "story.h"
+#include "tests/scenario/server.h"
+#include "tests/scenario/story.h"
 
 struct client;
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
-#include "play.h"
+#include "tests/scenario/client.h"
+#include "tests/scenario/play.h"
 
 static void play_release(struct play *play, bool show_log)
 {

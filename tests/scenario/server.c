@@ -1,4 +1,4 @@
-#include "server.h"
+#include "tests/scenario/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "play.h"
+#include "tests/scenario/play.h"
 
 enum { CHILDREN_MAX = 16, NAP_US = 5000 };
 
@@ -107,19 +107,26 @@ void server_serve(struct play *play, const char *name)
     server_start(play);
 }
 
+/* Starts a server of the story's app, with its log in the file `log`. */
+static pid_t spawn_server(const struct server *server, const char *data, const char *log, uint16_t port, int *ret_out)
+{
+    char data_path[64], log_path[64], listen[32];
+    snprintf(data_path, sizeof data_path, "%s/%s", server->folder, data);
+    snprintf(log_path, sizeof log_path, "%s/%s", server->folder, log);
+    snprintf(listen, sizeof listen, "127.0.0.1:%u", port);
+    const char *argv[] = {program(),  "serve", server->app, "--dev", "--data", data_path,
+                          "--listen", listen,  "--shards",  "2",     NULL};
+    return spawn(argv, log_path, ret_out);
+}
+
 void server_start(struct play *play)
 {
     struct server *server = &play->server;
+    char line[512] = "";
     if (server->app == NULL || server->pid != 0)
         play_fail(play,
                   server->pid != 0 ? "the server runs already" : "there is no server to start: `serve APP` first");
-    char data[64], log[64], listen[32], line[512] = "";
-    snprintf(data, sizeof data, "%s/data", server->folder);
-    snprintf(log, sizeof log, "%s/log", server->folder);
-    snprintf(listen, sizeof listen, "127.0.0.1:%u", server->port);
-    const char *argv[] = {program(),  "serve", server->app, "--dev", "--data", data,
-                          "--listen", listen,  "--shards",  "2",     NULL};
-    server->pid = spawn(argv, log, &server->out);
+    server->pid = spawn_server(server, "data", "log", server->port, &server->out);
     int64_t deadline_us = play_deadline_us();
     do {
         if (!read_line(server->out, deadline_us, line, sizeof line))
@@ -233,6 +240,36 @@ void server_kill(struct play *play, const char *role)
             play_fail(play, "the supervisor did not collect the killed %s", role);
         usleep(NAP_US);
     }
+}
+
+static unsigned count_lines(const struct server *server, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", server->folder, name);
+    FILE *file = fopen(path, "r");
+    unsigned n = 0;
+    for (int c; file != NULL && (c = fgetc(file)) != EOF;)
+        n += c == '\n';
+    if (file != NULL)
+        fclose(file);
+    return n;
+}
+
+void server_rival(struct play *play, const char *shared)
+{
+    struct server *server = &play->server;
+    bool shares_data = strcmp(shared, "data") == 0;
+    int out, status = 0;
+    if (server->pid == 0 || (!shares_data && strcmp(shared, "port") != 0))
+        play_fail(play, "a rival shares `data` or `port` with a server that runs");
+    pid_t pid = spawn_server(server, shares_data ? "data" : "rival-data", shared,
+                             shares_data ? free_port() : server->port, &out);
+    bool is_over = wait_end(pid, &status);
+    close(out);
+    if (!is_over || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
+        play_fail(play, "a second server on the same %s was not refused", shared);
+    if (count_lines(server, shared) != 1)
+        play_fail(play, "it said %u lines about why it cannot start", count_lines(server, shared));
 }
 
 char *server_token(struct play *play, const char *const *args, size_t n)

@@ -34,6 +34,9 @@ void server_stop(struct play *play);
 /* kill -9 of the child that plays `role`, or of the supervisor: its children must follow it. */
 void server_kill(struct play *play, const char *role);
 
+/* Starts a second server on the same `data`, or on the same `port`: it must fail, with one line that says why. */
+void server_rival(struct play *play, const char *shared);
+
 /* What `skerry token --app APP ARGS...` prints; the caller frees it. */
 char *server_token(struct play *play, const char *const *args, size_t n);
 

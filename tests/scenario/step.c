@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "client.h"
-#include "expect.h"
-#include "play.h"
-#include "value.h"
+#include "tests/scenario/client.h"
+#include "tests/scenario/expect.h"
+#include "tests/scenario/play.h"
+#include "tests/scenario/value.h"
 
 static long databases; /* counted by nftw's callback, which takes no argument */
 
@@ -384,6 +384,12 @@ static void step_stop(struct play *play, struct words words)
 static void step_kill(struct play *play, struct words words)
 {
     server_kill(play, next(play, &words, "worker, router or supervisor"));
+}
+
+/* rival data | port */
+static void step_rival(struct play *play, struct words words)
+{
+    server_rival(play, next(play, &words, "what it shares"));
 }
 
 /* token NAME ARGS... */

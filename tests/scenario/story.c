@@ -1,4 +1,4 @@
-#include "story.h"
+#include "tests/scenario/story.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "value.h"
+#include "tests/scenario/value.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "wire.h"
+#include "tests/scenario/wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -171,7 +171,7 @@ static void test_the_documented_example_is_true(void **state)
     struct buf path = {0}, text = {0};
     struct problems problems = {0};
     buf_printf(&path, "%s/docs/app.md", srcdir != NULL ? srcdir : ".");
-    assert_int_equal(file_read(path.data, 64 * 1024, &text), ERR_OK);
+    assert_int_equal(file_read(path.data, 65536, &text), ERR_OK);
     buf_append(&text, "", 1);
     const char *start = strstr(text.data, "```json\n");
     assert_non_null(start);
@@ -202,6 +202,10 @@ static const struct mistake MISTAKES[] = {
                                    "migrations, open"},
     {"{'app':'a','kinds':{'room':{'migrations':'room'}},'version':2}",
      "unknown key \"version\"; known keys are app, auth, kinds"},
+#define X33 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    {KIND("'" X33 X33 X33 "':1"), "kinds.room: unknown key \"" X33
+                                  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; known keys are collections, commands, limits, "
+                                  "migrations, open"},
     {"{'app':'a'}", "\"kinds\" is missing; it must be an object"},
     {"{'kinds':{'room':{'migrations':'room'}}}", "\"app\" is missing; it must be a text"},
     {"{'app':'a','kinds':{'room':{}}}", "kinds.room: \"migrations\" is missing; it must be a text"},

@@ -383,7 +383,8 @@ static void test_base64url_has_one_text_per_bytes(void **state)
         buf_release(&text);
         buf_release(&bytes);
     }
-    static const char *const REFUSED[] = {"Z", "Zh", "Zm9", "Zg==", "Zm9vY", "Zm+/", "Zm 9v", "Zm9v\n", "\xc3\xa9"};
+    static const char *const REFUSED[] = {
+        "Z", "A", "Zh", "Zm9", "Zm9vA", "Zg==", "Zm9vY", "Zm+/", "Zm 9v", "Zm9v\n", "\xc3\xa9"};
     for (size_t i = 0; i < sizeof REFUSED / sizeof REFUSED[0]; i++) {
         struct buf bytes = {0};
         assert_false(base64url_decode(slice_str(REFUSED[i]), &bytes));

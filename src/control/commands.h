@@ -1,0 +1,14 @@
+/*
+ * commands - what `skerry` can be asked to do. Each takes its own arguments, argv[0] being its name, and returns the
+ * exit status: 0, 1 if it could not do it, 2 if the arguments were wrong.
+ */
+#ifndef CONTROL_COMMANDS_H
+#define CONTROL_COMMANDS_H
+
+int serve_command(int argc, char **argv);  /* the supervisor: a router and a worker, kept alive */
+int router_command(int argc, char **argv); /* one router process */
+int worker_command(int argc, char **argv); /* one worker process */
+int check_command(int argc, char **argv);  /* judges an app */
+int version_command(int argc, char **argv);
+
+#endif

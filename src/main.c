@@ -1,0 +1,44 @@
+/*
+ * main - commands and roles, in one table.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/control/commands.h"
+#include "src/control/token_command.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} COMMANDS[] = {
+    {"serve", serve_command, "serve an app: a router and a worker, kept alive"},
+    {"check", check_command, "name every mistake in an app"},
+    {"token", token_command, "mint a token for an app's user"},
+    {"router", router_command, "one router process (serve starts it)"},
+    {"worker", worker_command, "one worker process (serve starts it)"},
+    {"version", version_command, "print the version"},
+};
+
+static void print_commands(FILE *to)
+{
+    fprintf(to, "usage: skerry COMMAND [arguments]; skerry COMMAND --help says more\n\n");
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
+        fprintf(to, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc < 2 ? "" : argv[1];
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return COMMANDS[i].run(argc - 1, argv + 1);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+        print_commands(stdout);
+        return 0;
+    }
+    if (*name != '\0')
+        fprintf(stderr, "skerry: there is no command %s\n", name);
+    print_commands(stderr);
+    return 2;
+}

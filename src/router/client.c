@@ -1,0 +1,302 @@
+#include "src/router/client.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "src/router/request.h"
+
+enum { BURST_SECONDS = 2 }; /* what a session may send at once, in seconds of its rate */
+
+static unsigned shard_of(const struct router *router, const struct scope_name *name)
+{
+    struct scope_hash hash = scope_hash(name);
+    return route_shard(scope_slot(&hash), router->options.n_shards);
+}
+
+struct client *client_new(struct connection *connection, const struct scope_name *name, const struct app_kind *kind,
+                          struct slice claims, int64_t expires_s, const char *accept, bool may_accept_to_close)
+{
+    struct router *router = connection->router;
+    struct link_channel *channel = link_open_channel(router->links[shard_of(router, name)], name);
+    if (channel == NULL)
+        return NULL;
+    struct client *client = mem_zero(1, sizeof *client);
+    client->connection = connection;
+    client->channel = channel;
+    client->id = ++router->last_session;
+    client->may_accept_to_close = may_accept_to_close;
+    client->expires_s = expires_s;
+    client->frames_per_second = kind->frames_per_second;
+    client->tokens = kind->frames_per_second * BURST_SECONDS;
+    client->refilled_us = clock_mono_us();
+    memcpy(client->accept, accept, sizeof client->accept);
+    list_init(&client->throttle_link);
+    ws_decoder_init(&client->decoder, ROUTER_MESSAGE_MAX);
+    link_channel_add(channel, client);
+    link_channel_send(channel, ENVELOPE_ATTACH, client->id, claims);
+    return client;
+}
+
+void client_free(struct client *client)
+{
+    if (client->channel != NULL) {
+        link_channel_send(client->channel, ENVELOPE_DETACH, client->id, SLICE(""));
+        link_channel_remove(client->channel, client);
+    }
+    if (client->is_attached)
+        metric_add(METRIC_ROUTER_SESSIONS, -1);
+    list_remove(&client->throttle_link);
+    ws_decoder_release(&client->decoder);
+    free(client);
+}
+
+/* The channel has nothing more for it. */
+static void leave_channel(struct client *client)
+{
+    if (client->channel == NULL)
+        return;
+    link_channel_remove(client->channel, client);
+    client->channel = NULL;
+}
+
+static void upgrade(struct client *client)
+{
+    struct connection *connection = client->connection;
+    request_answer_upgrade(connection, client->accept);
+    client->is_attached = true;
+    metric_add(METRIC_ROUTER_SESSIONS, 1);
+    connection_become(connection, CONNECTION_WEBSOCKET);
+    connection_resume(connection);
+}
+
+void client_close(struct client *client, enum ws_code code, const char *reason)
+{
+    struct connection *connection = client->connection;
+    if (connection->state != CONNECTION_WEBSOCKET)
+        return;
+    ws_close_frame(connection_out(connection), code, reason);
+    connection_become(connection, CONNECTION_CLOSING);
+}
+
+/* Before the upgrade a refusal is a status; with `deny=close` it is a close code, which a browser can see. */
+static void refuse(struct client *client, int status, enum ws_code code, const char *why)
+{
+    struct connection *connection = client->connection;
+    if (client->may_accept_to_close) {
+        upgrade(client);
+        client_close(client, code, why);
+        return;
+    }
+    connection->client = NULL;
+    request_answer_text(connection, status, why);
+    connection_become(connection, CONNECTION_CLOSING);
+    client_free(client);
+}
+
+static void on_attached(struct client *client)
+{
+    if (!client->is_attached)
+        upgrade(client);
+}
+
+static void on_denied(struct client *client)
+{
+    metric_add(METRIC_ROUTER_REFUSED_OPEN, 1);
+    leave_channel(client);
+    refuse(client, 403, WS_CODE_FORBIDDEN, "not allowed to open this scope");
+}
+
+static void on_close(struct client *client, const struct envelope *envelope)
+{
+    uint16_t code;
+    struct slice reason;
+    bool ok = envelope_close(envelope, &code, &reason);
+    assert(ok); /* the shard is ours */
+    leave_channel(client);
+    char *text = mem_dup(reason);
+    if (client->is_attached)
+        client_close(client, (enum ws_code)code, text);
+    else
+        refuse(client, 503, (enum ws_code)code, text);
+    free(text);
+}
+
+static void on_message(struct client *client, struct slice message)
+{
+    client->undrained += (uint32_t)message.len;
+    if (client->connection->state == CONNECTION_WEBSOCKET)
+        ws_frame(connection_out(client->connection), WS_BINARY, message);
+}
+
+static void on_credit(struct client *client, const struct envelope *envelope)
+{
+    uint32_t bytes;
+    bool ok = envelope_credit(envelope, &bytes);
+    assert(ok && bytes <= client->under_way);
+    bool was_full = client->under_way >= ENVELOPE_WINDOW;
+    client->under_way -= bytes;
+    if (was_full && client_may_receive(client))
+        connection_resume(client->connection);
+}
+
+void client_on_envelope(struct client *client, const struct envelope *envelope)
+{
+    switch (envelope->type) {
+    case ENVELOPE_ATTACHED:
+        on_attached(client);
+        break;
+    case ENVELOPE_DENIED:
+        on_denied(client);
+        break;
+    case ENVELOPE_MESSAGE:
+        on_message(client, envelope->payload);
+        break;
+    case ENVELOPE_CREDIT:
+        on_credit(client, envelope);
+        break;
+    case ENVELOPE_CLOSE:
+        on_close(client, envelope);
+        break;
+    case ENVELOPE_ATTACH:
+    case ENVELOPE_DETACH:
+        assert(!"a shard attaches nobody");
+    }
+}
+
+void client_on_channel_lost(struct client *client)
+{
+    client->channel = NULL;
+    if (client->is_attached)
+        client_close(client, WS_CODE_RESTART, "the worker restarts");
+    else
+        refuse(client, 503, WS_CODE_RESTART, "the worker restarts; try again");
+}
+
+/* From the socket. */
+
+static void refill(struct client *client)
+{
+    int64_t now_us = clock_mono_us();
+    double most = client->frames_per_second * BURST_SECONDS;
+    client->tokens += (double)(now_us - client->refilled_us) / 1e6 * client->frames_per_second;
+    client->tokens = client->tokens > most ? most : client->tokens;
+    client->refilled_us = now_us;
+}
+
+static void spend_token(struct client *client)
+{
+    if (client->frames_per_second <= 0)
+        return;
+    client->tokens -= 1;
+    if (client->tokens >= 1)
+        return;
+    refill(client);
+    if (client->tokens >= 1)
+        return;
+    struct router *router = client->connection->router;
+    metric_add(METRIC_ROUTER_THROTTLED, 1);
+    list_append(&router->throttled, &client->throttle_link);
+    if (!timer_is_running(&router->throttle_timer))
+        timer_start(&router->throttle_timer, ROUTER_THROTTLE_MS);
+}
+
+bool client_try_unthrottle(struct client *client)
+{
+    refill(client);
+    if (client->tokens < 1)
+        return false;
+    list_remove(&client->throttle_link);
+    connection_resume(client->connection);
+    return true;
+}
+
+bool client_may_receive(const struct client *client)
+{
+    return client->under_way < ENVELOPE_WINDOW && list_is_empty(&client->throttle_link) && client->channel != NULL;
+}
+
+static void take_binary(struct client *client, struct slice message)
+{
+    if (message.len > ROUTER_FRAME_MAX) {
+        metric_add(METRIC_ROUTER_OVERSIZED_FRAMES, 1);
+        return;
+    }
+    client->under_way += (uint32_t)message.len;
+    link_channel_send(client->channel, ENVELOPE_MESSAGE, client->id, message);
+}
+
+static void take_event(struct client *client, const struct ws_event *event)
+{
+    struct connection *connection = client->connection;
+    switch (event->opcode) {
+    case WS_BINARY:
+        take_binary(client, event->payload);
+        spend_token(client);
+        break;
+    case WS_TEXT: /* the contract has one: anything else is no frame */
+        if (slice_eq(event->payload, SLICE("ping")))
+            ws_frame(connection_out(connection), WS_TEXT, SLICE("pong"));
+        else
+            metric_add(METRIC_ROUTER_TEXT_DROPPED, 1);
+        spend_token(client);
+        break;
+    case WS_PING:
+        ws_frame(connection_out(connection), WS_PONG, event->payload);
+        spend_token(client);
+        break;
+    case WS_CLOSE:
+        client_close(client, event->code == 1005 ? WS_CODE_NORMAL : (enum ws_code)event->code, "");
+        break;
+    case WS_PONG:
+    case WS_CONTINUATION:
+        break;
+    }
+}
+
+void client_receive(struct client *client, char **data, size_t *len)
+{
+    struct connection *connection = client->connection;
+    struct ws_event event;
+    enum ws_code code;
+    client->is_pinged = false;
+    while (connection->state == CONNECTION_WEBSOCKET && client_may_receive(client) &&
+           connection_waiting(connection) < ROUTER_OUT_MAX) {
+        enum ws_status status = ws_decode(&client->decoder, data, len, &event, &code);
+        if (status == WS_MORE)
+            return;
+        if (status == WS_BROKEN) {
+            metric_add(METRIC_ROUTER_PROTOCOL_ERRORS, 1);
+            client_close(client, code, "");
+            return;
+        }
+        take_event(client, &event);
+    }
+}
+
+void client_drained(struct client *client)
+{
+    size_t waiting = connection_waiting(client->connection);
+    uint32_t held = waiting < client->undrained ? (uint32_t)waiting : client->undrained;
+    uint32_t bytes = client->undrained - held;
+    if (bytes < ENVELOPE_WINDOW / 4 || client->channel == NULL)
+        return;
+    client->undrained -= bytes;
+    link_channel_send_credit(client->channel, client->id, bytes);
+}
+
+void client_sweep(struct client *client, int64_t now_ms, int64_t now_s)
+{
+    int64_t silent_ms = now_ms - client->connection->heard_ms;
+    if (client->expires_s != 0 && now_s >= client->expires_s) {
+        client_close(client, WS_CODE_EXPIRED, "the claims have expired");
+    } else if (silent_ms >= ROUTER_SILENT_MS) {
+        metric_add(METRIC_ROUTER_SILENT, 1);
+        client_close(client, WS_CODE_GOING_AWAY, "nothing was heard");
+    } else if (silent_ms >= ROUTER_PING_MS && !client->is_pinged) {
+        client->is_pinged = true;
+        ws_frame(connection_out(client->connection), WS_PING, SLICE(""));
+    }
+}

@@ -1,0 +1,218 @@
+#include "src/router/connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "src/router/request.h"
+#include "src/router/client.h"
+
+enum { READ_CHUNK = 64 << 10 };
+
+static int64_t now_ms(void)
+{
+    return clock_mono_us() / 1000;
+}
+
+/* Which states may follow: a row per state, a bit per next one. */
+static const unsigned NEXT[] = {
+    [CONNECTION_HTTP] = 1u << CONNECTION_WAITING | 1u << CONNECTION_CLOSING | 1u << CONNECTION_DEAD,
+    [CONNECTION_WAITING] = 1u << CONNECTION_HTTP | 1u << CONNECTION_WEBSOCKET | 1u << CONNECTION_CLOSING |
+                           1u << CONNECTION_DEAD,
+    [CONNECTION_WEBSOCKET] = 1u << CONNECTION_CLOSING | 1u << CONNECTION_DEAD,
+    [CONNECTION_CLOSING] = 1u << CONNECTION_DEAD,
+    [CONNECTION_DEAD] = 0,
+};
+
+/* Reads when somebody wants bytes and the peer takes ours. */
+static void update_watch(struct connection *connection)
+{
+    bool wants = connection->state == CONNECTION_HTTP || connection->state == CONNECTION_CLOSING ||
+                 (connection->state == CONNECTION_WEBSOCKET && client_may_receive(connection->client));
+    unsigned wanted = wants && connection_waiting(connection) < ROUTER_OUT_MAX ? WATCH_READ : 0;
+    if (connection_waiting(connection) > 0 && list_is_empty(&connection->dirty_link))
+        wanted |= WATCH_WRITE;
+    watch_want(&connection->watch, wanted);
+}
+
+void connection_become(struct connection *connection, enum connection_state state)
+{
+    assert((NEXT[connection->state] & 1u << state) != 0);
+    connection->state = state;
+    connection->heard_ms = now_ms();
+    if (state == CONNECTION_DEAD) {
+        watch_release(&connection->watch);
+        list_remove(&connection->link);
+        list_append(&connection->router->dead, &connection->link);
+    } else if (state == CONNECTION_CLOSING) {
+        connection_out(connection);
+    } else {
+        update_watch(connection);
+    }
+}
+
+void connection_kill(struct connection *connection)
+{
+    if (connection->state == CONNECTION_DEAD)
+        return;
+    connection_become(connection, CONNECTION_DEAD);
+    if (connection->client != NULL)
+        client_free(connection->client);
+    connection->client = NULL;
+}
+
+void connection_free(struct connection *connection)
+{
+    assert(connection->state == CONNECTION_DEAD);
+    list_remove(&connection->link);
+    list_remove(&connection->dirty_link);
+    close(connection->fd);
+    buf_release(&connection->in);
+    buf_release(&connection->out);
+    free(connection);
+    metric_add(METRIC_ROUTER_CONNECTIONS, -1);
+}
+
+struct buf *connection_out(struct connection *connection)
+{
+    if (connection_waiting(connection) == 0)
+        connection->progressed_ms = now_ms();
+    if (list_is_empty(&connection->dirty_link))
+        list_append(&connection->router->dirty, &connection->dirty_link);
+    return &connection->out;
+}
+
+/* Handles bytes from the front of `data` as long as somebody wants them; returns how many it took. What still comes
+ * to a socket that closes is read and dropped: unread, it would make the kernel reset the connection, and the peer
+ * would lose our last words. */
+static size_t handle(struct connection *connection, char *data, size_t len)
+{
+    size_t left = len;
+    bool more = true;
+    while (more && left > 0) {
+        size_t before = left;
+        if (connection->state == CONNECTION_HTTP)
+            request_receive(connection, &data, &left);
+        else if (connection->state == CONNECTION_WEBSOCKET)
+            client_receive(connection->client, &data, &left);
+        more = left < before;
+    }
+    return connection->state == CONNECTION_CLOSING ? len : len - left;
+}
+
+static void handle_joined(struct connection *connection)
+{
+    struct buf in = connection->in;
+    connection->in = (struct buf){0};
+    size_t taken = handle(connection, in.data, in.len);
+    buf_consume(&in, taken);
+    if (in.len == 0)
+        buf_release(&in);
+    connection->in = in;
+}
+
+static void receive(struct connection *connection, char *data, size_t len)
+{
+    if (connection->state != CONNECTION_HTTP || connection->in.len == 0)
+        connection->heard_ms = now_ms(); /* a head that trickles in has been waited for since its first byte */
+    if (connection->in.len > 0) {
+        buf_append(&connection->in, data, len);
+        handle_joined(connection);
+        return;
+    }
+    size_t taken = handle(connection, data, len);
+    buf_append(&connection->in, data + taken, len - taken);
+}
+
+static void on_ready(void *arg, unsigned ready)
+{
+    static _Thread_local char chunk[READ_CHUNK];
+    struct connection *connection = arg;
+    if ((ready & WATCH_READ) != 0) {
+        ssize_t len = recv(connection->fd, chunk, sizeof chunk, 0);
+        if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR)) {
+            connection_kill(connection);
+            return;
+        }
+        if (len > 0)
+            receive(connection, chunk, (size_t)len);
+    }
+    if (connection->state != CONNECTION_DEAD) {
+        if ((ready & WATCH_WRITE) != 0)
+            connection_out(connection);
+        update_watch(connection);
+    }
+}
+
+void connection_resume(struct connection *connection)
+{
+    if (connection->in.len > 0)
+        handle_joined(connection);
+    if (connection->state != CONNECTION_DEAD)
+        update_watch(connection);
+}
+
+static void set_no_delay(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void connection_new(struct router *router, int fd, bool is_local)
+{
+    struct connection *connection = mem_zero(1, sizeof *connection);
+    connection->router = router;
+    connection->fd = fd;
+    connection->is_local = is_local;
+    connection->heard_ms = now_ms();
+    list_init(&connection->dirty_link);
+    list_append(&router->connections, &connection->link);
+    watch_init(&connection->watch, router->loop, fd, on_ready, connection);
+    set_no_delay(fd);
+    update_watch(connection);
+    metric_add(METRIC_ROUTER_CONNECTIONS, 1);
+}
+
+/* False if the socket is broken. */
+static bool send_out(struct connection *connection)
+{
+    size_t waiting = connection_waiting(connection);
+    if (waiting == 0)
+        return true;
+    ssize_t len = send(connection->fd, connection->out.data + connection->sent, waiting, MSG_NOSIGNAL);
+    if (len < 0)
+        return errno == EAGAIN || errno == EINTR;
+    connection->progressed_ms = now_ms();
+    connection->sent += (size_t)len;
+    if (connection->sent == connection->out.len) {
+        buf_release(&connection->out);
+        connection->sent = 0;
+    }
+    return true;
+}
+
+void connection_flush(struct connection *connection)
+{
+    list_remove(&connection->dirty_link);
+    if (connection->state == CONNECTION_DEAD)
+        return;
+    bool was_full = connection_waiting(connection) >= ROUTER_OUT_MAX;
+    if (!send_out(connection)) {
+        connection_kill(connection);
+        return;
+    }
+    if (connection->client != NULL)
+        client_drained(connection->client);
+    if (connection->state == CONNECTION_CLOSING && connection_waiting(connection) == 0)
+        shutdown(connection->fd, SHUT_WR); /* the peer's end, or the sweep, ends it */
+    if (was_full && connection_waiting(connection) < ROUTER_OUT_MAX)
+        connection_resume(connection);
+    else
+        update_watch(connection);
+}

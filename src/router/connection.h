@@ -1,0 +1,64 @@
+/*
+ * connection - one client socket: bytes in, bytes out, and what they are for at the moment (HTTP or a WebSocket).
+ *
+ * Output is collected and leaves at the end of the turn. A socket that does not take its output is not read either, so
+ * a peer can make nothing grow. An idle connection keeps this struct and no buffer.
+ *
+ * Ownership: the router's list. connection_kill only marks; the memory goes at the end of the turn.
+ */
+#ifndef ROUTER_CONNECTION_H
+#define ROUTER_CONNECTION_H
+
+#include "proto/http.h"
+#include "src/router/router.h"
+
+enum connection_state {
+    CONNECTION_HTTP,      /* waits for a request */
+    CONNECTION_WAITING,   /* for an answer of a shard: nothing is read meanwhile */
+    CONNECTION_WEBSOCKET, /* carries a session */
+    CONNECTION_CLOSING,   /* what is collected leaves, then the socket closes */
+    CONNECTION_DEAD,
+};
+
+struct connection {
+    struct list link;
+    struct list dirty_link;
+    struct router *router;
+    struct watch watch;
+    int fd;
+    enum connection_state state;
+    struct buf in, out;
+    size_t sent;           /* bytes at the front of `out` */
+    int64_t heard_ms;      /* when bytes last came, or the connection began to wait */
+    int64_t progressed_ms; /* when bytes last left, or began to wait */
+    struct client *client;   /* CONNECTION_WEBSOCKET, and CONNECTION_WAITING for an upgrade */
+    bool is_local;           /* the peer is on loopback */
+};
+
+/* Takes the descriptor. */
+void connection_new(struct router *router, int fd, bool is_local);
+
+/* Where output goes. The connection takes part in this turn's sends. */
+struct buf *connection_out(struct connection *connection);
+
+/* Moves to another state; asserts that it may. */
+void connection_become(struct connection *connection, enum connection_state state);
+
+/* Handles what has arrived, and reads on, once what held it up is gone. */
+void connection_resume(struct connection *connection);
+
+/* Ends it at once, with its session. */
+void connection_kill(struct connection *connection);
+
+/* The turn: sends what was collected. */
+void connection_flush(struct connection *connection);
+
+/* Frees a dead one. */
+void connection_free(struct connection *connection);
+
+static inline size_t connection_waiting(const struct connection *connection)
+{
+    return connection->out.len - connection->sent;
+}
+
+#endif

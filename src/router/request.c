@@ -1,0 +1,223 @@
+#include "src/router/request.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/metrics.h"
+#include "proto/route.h"
+#include "src/router/client.h"
+#include "src/router/identity.h"
+#include "src/router/static.h"
+
+static const char *status_text(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 426:
+        return "Upgrade Required";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+void request_answer(struct connection *connection, int status, const char *type, const char *headers,
+                    struct slice body, bool is_head)
+{
+    struct buf *out = connection_out(connection);
+    buf_printf(out,
+               "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+               "X-Content-Type-Options: nosniff\r\n%s\r\n",
+               status, status_text(status), type, body.len, headers);
+    if (!is_head)
+        buf_append_slice(out, body);
+}
+
+void request_answer_text(struct connection *connection, int status, const char *text)
+{
+    const char *headers = status == 426   ? "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                          : status == 401 ? "WWW-Authenticate: Bearer\r\n"
+                          : status == 503 ? "Retry-After: 1\r\n"
+                                          : "";
+    request_answer(connection, status, "text/plain; charset=utf-8", headers, slice_str(text), false);
+}
+
+/* The upgrade. */
+
+static bool wants_websocket(const struct http_request *request)
+{
+    return http_header_has(request, "connection", "upgrade") && http_header_has(request, "upgrade", "websocket");
+}
+
+void request_answer_upgrade(struct connection *connection, const char *accept)
+{
+    buf_printf(connection_out(connection),
+               "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Accept: %s\r\n\r\n",
+               accept);
+}
+
+static bool denies_by_close(const struct http_request *request)
+{
+    struct buf deny = {0};
+    bool closes = http_query_get(request->query, "deny", &deny) && slice_eq(buf_slice(&deny), SLICE("close"));
+    buf_release(&deny);
+    return closes;
+}
+
+/* Answers with the status; or accepts and closes, so that a browser sees why. */
+static void refuse(struct connection *connection, const struct http_request *request, int status, enum ws_code code,
+                   const char *accept, const char *why)
+{
+    if (!denies_by_close(request)) {
+        request_answer_text(connection, status, why);
+        return;
+    }
+    request_answer_upgrade(connection, accept);
+    ws_close_frame(connection_out(connection), code, why);
+    connection_become(connection, CONNECTION_CLOSING);
+}
+
+static void attach(struct connection *connection, const struct http_request *request, const struct scope_name *name,
+                   const struct app_kind *kind, const char *accept)
+{
+    struct buf claims = {0};
+    int64_t expires_s;
+    if (!identity_origin_is_allowed(connection, request)) {
+        metric_add(METRIC_ROUTER_REFUSED_ORIGIN, 1);
+        refuse(connection, request, 403, WS_CODE_FORBIDDEN, accept, "this origin is not allowed");
+    } else if (!identity_of(connection, request, &claims, &expires_s)) {
+        metric_add(METRIC_ROUTER_REFUSED_IDENTITY, 1);
+        refuse(connection, request, 401, WS_CODE_EXPIRED, accept, "no valid token");
+    } else {
+        connection_become(connection, CONNECTION_WAITING);
+        connection->client = client_new(connection, name, kind, buf_slice(&claims), expires_s, accept,
+                                        denies_by_close(request));
+        if (connection->client == NULL) {
+            connection_become(connection, CONNECTION_HTTP);
+            request_answer_text(connection, 503, "no worker has this scope at the moment; try again");
+        }
+    }
+    buf_release(&claims);
+}
+
+static void answer_sync(struct connection *connection, const struct http_request *request,
+                        const struct scope_name *name)
+{
+    const struct app *app = connection->router->app;
+    const struct app_kind *kind =
+        slice_eq(name->app, slice_str(app->name)) ? app_find_kind(app, name->kind) : NULL;
+    const struct slice *key = http_header(request, "sec-websocket-key");
+    const struct slice *version = http_header(request, "sec-websocket-version");
+    char accept[WS_ACCEPT_LEN + 1];
+    if (kind == NULL)
+        request_answer_text(connection, 404, "no such app or kind");
+    else if (!slice_eq(request->method, SLICE("GET")))
+        request_answer_text(connection, 405, "a sync session begins with GET");
+    else if (!wants_websocket(request))
+        request_answer_text(connection, 426, "expected websocket upgrade");
+    else if (version == NULL || !slice_eq(*version, SLICE("13")))
+        request_answer_text(connection, 426, "this server speaks version 13 of the WebSocket protocol");
+    else if (key == NULL || !ws_accept(*key, accept))
+        request_answer_text(connection, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
+    else
+        attach(connection, request, name, kind, accept);
+}
+
+/* Metrics: those of the router, and those of its shards' process. */
+
+static void answer_metrics(void *arg, struct slice shard_text)
+{
+    struct connection *connection = arg;
+    struct buf text = {0};
+    metrics_print(&text, "skerry_router");
+    buf_append_slice(&text, shard_text);
+    connection_become(connection, CONNECTION_HTTP);
+    request_answer(connection, 200, "text/plain; version=0.0.4", "", buf_slice(&text), false);
+    buf_release(&text);
+    connection_resume(connection);
+}
+
+static void ask_metrics(struct connection *connection)
+{
+    if (!connection->is_local) {
+        request_answer_text(connection, 403, "metrics are for loopback only");
+        return;
+    }
+    connection_become(connection, CONNECTION_WAITING);
+    if (!link_ask_metrics(connection->router->links[0], answer_metrics, connection))
+        answer_metrics(connection, SLICE(""));
+}
+
+static bool all_links_up(const struct router *router)
+{
+    for (unsigned i = 0; i < router->options.n_shards; i++)
+        if (!link_is_up(router->links[i]))
+            return false;
+    return true;
+}
+
+static void answer_ready(struct connection *connection)
+{
+    if (connection->router->is_stopping)
+        request_answer_text(connection, 503, "stopping");
+    else if (!all_links_up(connection->router))
+        request_answer_text(connection, 503, "not every shard is connected");
+    else
+        request_answer_text(connection, 200, "ready");
+}
+
+static void answer(struct connection *connection, const struct http_request *request)
+{
+    struct scope_name name;
+    if (route_parse_sync(request->path, &name))
+        answer_sync(connection, request, &name);
+    else if (slice_eq(request->path, SLICE("/livez")))
+        request_answer_text(connection, 200, "alive");
+    else if (slice_eq(request->path, SLICE("/readyz")))
+        answer_ready(connection);
+    else if (slice_eq(request->path, SLICE("/metrics")))
+        ask_metrics(connection);
+    else
+        static_answer(connection, request);
+}
+
+static bool is_last(const struct http_request *request)
+{
+    return request->minor == 0 || http_header_has(request, "connection", "close");
+}
+
+void request_receive(struct connection *connection, char **data, size_t *len)
+{
+    struct http_request request;
+    switch (http_parse(slice_of(*data, *len), &request)) {
+    case HTTP_MORE:
+        return;
+    case HTTP_BAD:
+        metric_add(METRIC_ROUTER_BAD_REQUESTS, 1);
+        request_answer_text(connection, 400, "that is not an HTTP/1.1 request");
+        connection_become(connection, CONNECTION_CLOSING);
+        return;
+    case HTTP_DONE:
+        *data += request.head_len;
+        *len -= request.head_len;
+        answer(connection, &request);
+        if (connection->state == CONNECTION_HTTP && is_last(&request))
+            connection_become(connection, CONNECTION_CLOSING);
+        return;
+    }
+}

@@ -1,0 +1,22 @@
+/*
+ * request - HTTP/1.1 at the front door: health, metrics, the app's static files, and the upgrade to a session.
+ */
+#ifndef ROUTER_REQUEST_H
+#define ROUTER_REQUEST_H
+
+#include "src/router/connection.h"
+
+/* From the connection: takes a request from the front of the bytes, once its head is whole. */
+void request_receive(struct connection *connection, char **data, size_t *len);
+
+/* Answers with a line of text. */
+void request_answer_text(struct connection *connection, int status, const char *text);
+
+/* Answers an upgrade: what follows is a WebSocket's. */
+void request_answer_upgrade(struct connection *connection, const char *accept);
+
+/* Answers with a body. `headers` is more header lines, each ended by CRLF, or "". */
+void request_answer(struct connection *connection, int status, const char *type, const char *headers,
+                    struct slice body, bool is_head);
+
+#endif

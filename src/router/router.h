@@ -1,0 +1,63 @@
+/*
+ * router - a process that owns client sockets and carries their sessions to shards.
+ *
+ * One event loop. A turn: callbacks have collected bytes for each socket; the turn sends them, one writev a socket,
+ * frees what was closed, and flushes the links to the shards.
+ */
+#ifndef ROUTER_ROUTER_H
+#define ROUTER_ROUTER_H
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "base/problems.h"
+#include "proto/app.h"
+#include "src/router/token.h"
+
+enum {
+    ROUTER_FRAME_MAX = 1 << 20,    /* bytes of a client's message; longer ones are dropped */
+    ROUTER_MESSAGE_MAX = 16 << 20, /* bytes; longer ones close the socket with 1009 */
+    ROUTER_OUT_MAX = 64 << 10,     /* bytes waiting for a socket, beyond which it is not read */
+    ROUTER_HEAD_MS = 10000,        /* for a request's head to arrive */
+    ROUTER_IDLE_MS = 60000,        /* of an HTTP connection between requests */
+    ROUTER_PING_MS = 25000,        /* of a session's silence, then a ping */
+    ROUTER_SILENT_MS = 60000,      /* of a session's silence, then 1001 */
+    ROUTER_THROTTLE_MS = 20,       /* between looks at sessions that send too fast */
+    ROUTER_STALLED_MS = 60000,     /* without progress while data waits, then 1013 */
+};
+
+struct router_options {
+    const char *app_dir;
+    const char *run_dir; /* where the shards' sockets are */
+    unsigned n_shards;
+    int listen_fd;  /* taken */
+    bool is_dev;    /* `?user=NAME` is an identity, from loopback */
+    int ready_fd;   /* told when every shard is connected, unless -1 */
+};
+
+struct link;
+struct client;
+
+struct router {
+    struct router_options options;
+    struct app *app;
+    struct keyset *keys; /* NULL: no tokens */
+    struct loop *loop;
+    struct watch listen, signals;
+    struct timer sweep_timer, throttle_timer, accept_timer, stop_timer;
+    int64_t stop_us; /* when a stopping router waits no longer */
+    struct list connections;
+    struct list dirty; /* connections with something to send */
+    struct list dead;  /* connections to be freed at the end of the turn */
+    struct list throttled; /* sessions that wait until they may send again */
+    struct link **links;   /* by shard */
+    uint32_t last_session;
+    bool is_ready, is_stopping;
+};
+
+/* Runs until SIGTERM or SIGINT, then closes its sessions with 1001. False, with problems added, if it cannot start. */
+bool router_run(const struct router_options *options, struct problems *problems);
+
+/* Binds ADDR:PORT ("127.0.0.1:8080", "[::1]:0"). -1, with a problem added. `ret_address` is where it listens now. */
+int router_listen(const char *address, struct buf *ret_address, struct problems *problems);
+
+#endif
