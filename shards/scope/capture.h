@@ -1,9 +1,9 @@
 /*
  * capture - every row change of a connection, in order, as SQLite's preupdate hook reports it.
  *
- * A change carries the row as it is after it, encoded once: that one record feeds the change log and the fan-out.
- * What a savepoint takes back is cut off here too, by the mark that was taken before it. Changes of tables that are no
- * collection are not recorded.
+ * A collection's change carries the row as it is after it, encoded once for all clients: that feeds the change log and
+ * the fan-out. Every table's change, the server's own included, is also written as the journal carries it. What a
+ * savepoint takes back is cut off here too, by the mark that was taken before it.
  *
  * Thread: the connection's. Set up before any statement is prepared: some of SQLite's shortcuts skip the hook otherwise.
  */
@@ -27,11 +27,14 @@ struct capture {
     struct change *changes;
     size_t n, capacity;
     struct buf bytes;
+    struct buf journal; /* rowchanges of all tables */
+    const struct kind_table *last; /* the table of the last change: the next is often of the same */
+    const char *last_name;
     bool has_bad_key; /* a row whose key is no text, or empty, was written: it cannot stand */
 };
 
 struct capture_mark {
-    size_t n, bytes_len;
+    size_t n, bytes_len, journal_len;
 };
 
 void capture_init(struct capture *capture, const struct kind *kind, sqlite3 *db);
