@@ -12,6 +12,12 @@ enum { EXT_TIME = 0xff };
 
 static const int64_t EXACT_MAX = INT64_C(1) << 53;
 
+/* Every double beyond EXACT_MAX is whole. */
+static bool is_whole(double number)
+{
+    return fabs(number) >= (double)EXACT_MAX || number == (double)(int64_t)number;
+}
+
 cJSON *mpjson_parse(const char *quoted)
 {
     char *text = mem_dup(slice_str(quoted));
@@ -125,7 +131,7 @@ static void write_map(const cJSON *json, struct buf *buf)
 
 static void write_number(double number, struct buf *buf)
 {
-    if (number == floor(number) && fabs(number) <= (double)EXACT_MAX)
+    if (is_whole(number) && fabs(number) <= (double)EXACT_MAX)
         mp_write_int(buf, (int64_t)number);
     else
         mp_write_real(buf, number);
@@ -196,7 +202,7 @@ cJSON *mpjson_real(double value)
     if (isinf(value))
         return tagged("$real", cJSON_CreateString(value < 0 ? "-Infinity" : "Infinity"));
     cJSON *json = cJSON_CreateNumber(value);
-    return value == floor(value) ? tagged("$real", json) : json;
+    return is_whole(value) ? tagged("$real", json) : json;
 }
 
 cJSON *mpjson_bin(struct slice bytes)
