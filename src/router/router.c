@@ -121,7 +121,7 @@ int router_listen(const char *address, struct buf *ret_address, struct problems 
         problems_add(problems, "--listen %s: %s", address, strerror(errno));
     else
         name_socket(fd, ret_address);
-    if (found != NULL)
+    if (failed == 0)
         freeaddrinfo(found);
     free(host);
     return fd;
