@@ -42,7 +42,7 @@ bool channel_receive(struct channel *channel, struct slice data);
 /* The stream has ended: all its sessions will be detached. */
 void channel_end(struct channel *channel);
 
-struct session *channel_find(const struct channel *channel, uint32_t session);
+struct session *channel_find(const struct channel *channel, uint32_t id);
 
 /* One message for a session, written in place: begin, append, end (which returns the message's length). A channel
  * whose router has gone swallows it. */
