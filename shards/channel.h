@@ -25,9 +25,9 @@ struct channel {
     struct actor *actor;
     struct list link; /* on the actor's channels */
     struct table sessions;
-    struct buf in;      /* the beginning of an envelope */
-    size_t n_requests;  /* of this channel, waiting in the inbox */
-    size_t begun;       /* of the message under way */
+    struct buf in;     /* the beginning of an envelope */
+    size_t n_requests; /* of this channel, waiting in the inbox */
+    size_t begun;      /* of the message under way */
 };
 
 /* `actor` NULL: a stream that is no scope's. */

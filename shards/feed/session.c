@@ -18,7 +18,8 @@ struct item {
     char bytes[]; /* ITEM_ANSWER: the encoded frame; ITEM_REFUSAL and ITEM_PAGE: the id */
 };
 
-static struct item *owe(struct session *session, enum item_type what, struct sub *sub, struct slice bytes, uint32_t cost)
+static struct item *owe(struct session *session, enum item_type what, struct sub *sub, struct slice bytes,
+                        uint32_t cost)
 {
     struct item *item = mem_alloc(sizeof *item + bytes.len);
     *item = (struct item){.what = what, .cost = cost, .sub = sub, .len = bytes.len};
@@ -267,8 +268,7 @@ static bool is_in_snapshot(const struct item *item)
 void session_turn(struct session *session, const struct feed *feed)
 {
     for (;;) {
-        struct item *item =
-            list_is_empty(&session->todo) ? NULL : LIST_ITEM(session->todo.next, struct item, link);
+        struct item *item = list_is_empty(&session->todo) ? NULL : LIST_ITEM(session->todo.next, struct item, link);
         if (is_in_snapshot(item)) {
             if (!deliver_snapshot(session, item->sub, feed))
                 return;
