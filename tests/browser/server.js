@@ -26,7 +26,10 @@ export class Server {
     const server = new Server()
     server.#options = options
     server.#data = await mkdtemp(join(tmpdir(), 'skerry-browser-'))
-    await server.start()
+    await server.start().catch(async error => {
+      await server.end()
+      throw error
+    })
     return server
   }
 
@@ -41,6 +44,7 @@ export class Server {
   async start() {
     const args = ['serve', app, ...this.#options, '--data', this.#data, '--listen', this.#address, '--shards', '2']
     this.#process = spawn(process.env.SKERRY_BIN, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(this.#process, 'spawn')
     for await (const line of createInterface(this.#process.stdout)) {
       const ready = /^ready http:\/\/(\S+)\/$/.exec(line)
       if (!ready) continue

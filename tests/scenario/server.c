@@ -169,6 +169,20 @@ static size_t children(pid_t pid, pid_t *ret_pids)
     return n;
 }
 
+/* A process of a sanitizer's build tells what it found in the log; its exit status ends at the supervisor. */
+static bool log_tells_a_fault(const struct server *server)
+{
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "%s/log", server->folder);
+    FILE *file = fopen(path, "r");
+    bool does = false;
+    while (file != NULL && !does && fgets(line, sizeof line, file) != NULL)
+        does = strstr(line, "Sanitizer") != NULL || strstr(line, "runtime error") != NULL;
+    if (file != NULL)
+        fclose(file);
+    return does;
+}
+
 void server_stop(struct play *play)
 {
     struct server *server = &play->server;
@@ -181,6 +195,8 @@ void server_stop(struct play *play)
     ended(server);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         play_fail(play, "the server left with wait status %#x", (unsigned)status);
+    if (log_tells_a_fault(server))
+        play_fail(play, "the log holds a sanitizer's report");
     if (waitpid(-1, &status, WNOHANG) != -1)
         play_fail(play, "the supervisor left children behind");
 }
