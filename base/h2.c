@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,11 +42,22 @@ struct h2 {
     bool lost;
 };
 
+static pthread_key_t chunk_key; /* only so that a chunk is freed when its thread ends */
+
+static void make_chunk_key(void)
+{
+    pthread_key_create(&chunk_key, free);
+}
+
 static char *read_chunk(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     static _Thread_local char *chunk;
-    if (chunk == NULL)
+    if (chunk == NULL) {
+        pthread_once(&once, make_chunk_key);
         chunk = mem_alloc(READ_CHUNK);
+        pthread_setspecific(chunk_key, chunk);
+    }
     return chunk;
 }
 

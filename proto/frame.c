@@ -153,7 +153,7 @@ static bool take_op(struct slice *in, struct op *ret_op)
 static bool take_ops(struct slice *in, struct ops *ret_ops)
 {
     struct mp_token array;
-    if (!mp_read(in, &array) || array.type != MP_ARRAY || array.n == 0)
+    if (!mp_read(in, &array) || array.type != MP_ARRAY)
         return false;
     *ret_ops = (struct ops){*in, array.n};
     struct op op;
@@ -166,7 +166,7 @@ static bool take_ops(struct slice *in, struct ops *ret_ops)
 /* What a message holds, before its tag says what it needs. */
 struct fields {
     struct slice encoded[N_FIELDS]; /* of ops and args: only where they have not their shape */
-    struct ops ops;                 /* n = 0: missing or not of its shape */
+    struct ops ops;                 /* n = 0: missing, empty or not of its shape */
     struct columns args;
 };
 

@@ -2,27 +2,29 @@
 
 #include <stdint.h>
 
-static uint64_t high_bits(const char *at)
+/* The high bits of 4 or 8 bytes. */
+static inline uint64_t high_bits(const char *at, size_t n)
 {
-    uint64_t block;
-    memcpy(&block, at, sizeof block);
+    uint64_t block = 0;
+    memcpy(&block, at, n);
     return block & 0x8080808080808080u;
 }
 
 /* Most text is short and ASCII: blocks that overlap at its end spare it a loop over bytes. */
 static bool is_ascii(struct slice text)
 {
-    const size_t step = sizeof(uint64_t);
     uint64_t high = 0;
-    if (text.len < step) {
+    if (text.len >= 8) {
+        for (size_t at = 0; text.len - at > 8; at += 8)
+            high |= high_bits(text.data + at, 8);
+        high |= high_bits(text.data + text.len - 8, 8);
+    } else if (text.len >= 4) {
+        high = high_bits(text.data, 4) | high_bits(text.data + text.len - 4, 4);
+    } else {
         for (size_t i = 0; i < text.len; i++)
             high |= (uint8_t)text.data[i] & 0x80;
-        return high == 0;
     }
-    for (size_t at = 0; at < text.len - step; at += step)
-        if (high_bits(text.data + at) != 0)
-            return false;
-    return high_bits(text.data + text.len - step) == 0;
+    return high == 0;
 }
 
 /* The length of the multi-byte character at the front, or 0 if it is none. Only the second byte's range depends on

@@ -114,7 +114,8 @@ npm_install() {
 npm_build() {
     local built=$1/node_modules/.built
     [ -e "$built" ] &&
-        [ -z "$(find "$@" \( -name node_modules -o -name test \) -prune -o -newer "$built" -print -quit)" ] && return
+        [ -z "$(find "$@" \( -name node_modules -o -name dist -o -name test \) -prune -o -newer "$built" -print -quit)" ] &&
+        return
     step "building $1"
     quietly npm-build npm run build --prefix "$1"
     touch "$built"
@@ -125,7 +126,12 @@ build_everything() {
     build build
     build_clients
     build_chat
+}
+
+build_tests() {
     npm_install tests
+    npm_install tests/browser
+    make -s -C build -j"$jobs" check-programs
 }
 
 build_clients() {
@@ -135,19 +141,20 @@ build_clients() {
 
 build_chat() {
     npm_install examples/chat
-    npm_build examples/chat clients/skerry/dist
+    npm_build examples/chat clients/skerry/src
 }
 
 #
 # Test: each suite, with the build that it is about
 #
 
+# What failed is shown indented, so that its summary is not counted again.
 unit_tests() {
-    make -C "$1" -j"$jobs" check VERBOSE=1
+    make -C "$1" -j"$jobs" check || { sed 's/^/  /' "$1/test-suite.log" && false; }
 }
 
 stories() {
-    SKERRY_BIN=$1/skerry build/tests/scenario/player tests/scenario/*.story
+    SKERRY_BIN=$root/$1/skerry build/tests/scenario/player tests/scenario/*.story
 }
 
 client_tests() {
@@ -160,6 +167,10 @@ client_server_tests() {
 
 contract() {
     SKERRY_BIN=$root/$1/skerry npm_tests tests contract
+}
+
+browser_tests() {
+    SKERRY_BIN=$root/$1/skerry npm_tests tests/browser test
 }
 
 bench_tests() {
@@ -176,6 +187,7 @@ all_suites() {
     suite client client_tests
     suite client-server client_server_tests build
     suite contract contract build
+    suite browser browser_tests build
     suite bench bench_tests build
 }
 
@@ -243,7 +255,7 @@ report() {
 
 # The tests that failed with what follows them, or else the end of the log.
 show_failures() {
-    grep -E -A20 '^ *not ok |^(FAIL|ERROR|XPASS): ' "$1" | head -150 | grep . || tail -40 "$1"
+    grep -vE '^ *(ok |PASS: )' "$1" | grep -E -A20 '^ *not ok |^ *(FAIL|ERROR|XPASS): ' | head -150 | grep . || tail -40 "$1"
 }
 
 # The last line, and the exit code.

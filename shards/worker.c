@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,6 +72,9 @@ static void run_threads(struct shard **shards, unsigned n, const sigset_t *stop_
     for (unsigned i = 0; i < n; i++) {
         int failed = pthread_create(&threads[i], NULL, run_shard, shards[i]);
         assert(failed == 0);
+        char name[16];
+        snprintf(name, sizeof name, "shard-%u", i);
+        pthread_setname_np(threads[i], name);
     }
     tell_ready(ready_fd);
     int signal;

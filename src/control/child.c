@@ -45,7 +45,8 @@ static void start_again(void *arg)
 
 void child_init(struct child *child, struct loop *loop, const char *role, void (*on_ready)(void *arg), void *arg)
 {
-    *child = (struct child){.role = role, .loop = loop, .on_ready = on_ready, .arg = arg, .ready_fd = -1};
+    *child = (struct child){
+        .role = role, .loop = loop, .on_ready = on_ready, .arg = arg, .ready_fd = -1, .inherited_fd = -1};
     child_add_arg(child, "skerry");
     child_add_arg(child, role);
     timer_init(&child->restart, loop, start_again, child);
@@ -78,6 +79,8 @@ static void become(const struct child *child, int ready_fd, pid_t supervisor)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != supervisor)
         _exit(1); /* it died before the kernel was asked */
+    if (child->inherited_fd >= 0)
+        fcntl(child->inherited_fd, F_SETFD, 0);
     for (; child->argv[n] != NULL; n++)
         argv[n] = child->argv[n];
     snprintf(number, sizeof number, "%d", ready_fd);

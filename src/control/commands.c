@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #include "base/log.h"
 #include "shards/worker.h"
@@ -17,13 +18,20 @@ static int report(bool ok, struct problems *problems)
     return ok ? 0 : 1;
 }
 
+/* What `ps` and the log call this process. */
+static void name_process(const char *name, const char *role)
+{
+    prctl(PR_SET_NAME, name);
+    log_init(role, LOG_INFO);
+}
+
 int worker_command(int argc, char **argv)
 {
     struct options options;
     struct problems problems = {0};
     if (!options_parse(argc, argv, OPTION_DATA | OPTION_RUN | OPTION_SHARDS | OPTION_READY_FD, &options))
         return 2;
-    log_init("worker", LOG_INFO);
+    name_process("skerry-worker", "worker");
     bool ok = worker_run(&(struct worker_options){options.app_dir, options.data_dir, options.run_dir, options.n_shards,
                                                   options.ready_fd},
                          &problems);
@@ -40,7 +48,7 @@ int router_command(int argc, char **argv)
     struct buf address = {0};
     if (!options_parse(argc, argv, ALLOWED, &options))
         return 2;
-    log_init("router", LOG_INFO);
+    name_process("skerry-router", "router");
     if (options.listen_fd < 0)
         options.listen_fd = router_listen(options.listen, &address, &problems);
     bool ok = options.listen_fd >= 0 &&

@@ -4,7 +4,6 @@
  * It holds the listening socket, so that clients that come while a router restarts wait instead of being refused.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,13 +206,13 @@ static void start(struct supervisor *supervisor, int listen_fd)
 {
     snprintf(supervisor->shards_text, sizeof supervisor->shards_text, "%u", supervisor->options.n_shards);
     snprintf(supervisor->listen_text, sizeof supervisor->listen_text, "%d", listen_fd);
-    fcntl(listen_fd, F_SETFD, 0); /* the router inherits it */
     supervisor->loop = loop_new(nothing_to_do, NULL);
     supervisor->signal_fd = catch_signals();
     watch_init(&supervisor->signals, supervisor->loop, supervisor->signal_fd, on_signal, supervisor);
     watch_want(&supervisor->signals, WATCH_READ);
     timer_init(&supervisor->patience, supervisor->loop, lose_patience, supervisor);
     describe_children(supervisor);
+    supervisor->router.inherited_fd = listen_fd;
     if (supervisor->options.is_dev)
         app_watch_start(&supervisor->app_watch, supervisor->loop, supervisor->options.app_dir, on_app_changed,
                         supervisor);

@@ -5,7 +5,7 @@ import { frame, RawSocket } from "../lib/raw.mjs";
 import { mutated } from "./mutate.mjs";
 
 const BINARY = 2;
-const DROPPED = "skerry_frames_dropped_total";
+const DROPPED = "skerry_shard_frames_dropped_total";
 const CONNECTIONS = 8;
 const BATCH = 250; // mutated frames a connection sends before it waits for the server
 

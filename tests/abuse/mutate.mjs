@@ -63,7 +63,14 @@ const TAGS = [
   0xc1, 0xc0, 0xc6, 0xc9, 0xca, 0xcb, 0xcf, 0xd3, 0xd6, 0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0x80, 0x90, 0xff,
 ];
 
+const flip = (bytes, random) => ((bytes[random.below(bytes.length)] ^= 1 << random.below(8)), bytes);
+
+/* Mostly flipped bits: they leave frames that are nearly right. */
 const changes = [
+  flip,
+  flip,
+  flip,
+  flip,
   (bytes, random) => ((bytes[random.below(bytes.length)] ^= 1 << random.below(8)), bytes),
   (bytes, random) => ((bytes[random.below(bytes.length)] = random.pick(TAGS)), bytes),
   (bytes, random) => ((bytes[random.below(bytes.length)] = random.below(256)), bytes),
@@ -87,6 +94,7 @@ export function mutated(random, from = seeds) {
     const other = random.pick(from);
     bytes = Buffer.concat([bytes.subarray(0, random.below(bytes.length)), other.subarray(random.below(other.length))]);
   }
-  for (let n = 1 + random.below(3); n > 0 && bytes.length > 0; n--) bytes = random.pick(changes)(bytes, random);
+  for (let n = random.pick([1, 1, 1, 2, 3]); n > 0 && bytes.length > 0; n--)
+    bytes = random.pick(changes)(bytes, random);
   return bytes;
 }

@@ -7,6 +7,7 @@ import { connected, settled } from "./frames.mjs";
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10];
 const FRAME_MAX = 1 << 20; // above it a message is dropped
 const MESSAGE_MAX = 16 << 20; // above it the connection is closed
+const OVERSIZED = "skerry_router_oversized_frames_total";
 
 const bytes = (...list) => Buffer.from(list);
 const unsub = encode({ t: "unsub", subId: "nobody" });
@@ -29,7 +30,7 @@ const BROKEN = {
   "a proper close": [frame(CLOSE, bytes(3, 232)), 1000],
   "a claim of 16 MiB and a byte": [frame(BINARY, "", { claim: MESSAGE_MAX + 1 }), 1009],
   "a claim of 2^62": [frame(BINARY, "", { claim: 2n ** 62n }), 1009],
-  "a negative length": [frame(BINARY, "", { claim: 2n ** 63n }), 1002],
+  "a claim of 2^63": [frame(BINARY, "", { claim: 2n ** 63n }), 1009],
 };
 
 export async function framing(context) {
@@ -75,13 +76,10 @@ export async function sizes(context) {
   const [answer] = await (socket.write(frame(BINARY, fits)), settled(socket, "fits"));
   tally.check(answer?.t === "committed", `a frame of ${fits.length} bytes: ${JSON.stringify(answer)?.slice(0, 200)}`);
 
-  const before = await server.metric("skerry_frames_dropped_total");
+  const before = await server.metric(OVERSIZED);
   for (const size of [FRAME_MAX, 8 * FRAME_MAX, MESSAGE_MAX - 1000]) socket.write(frame(BINARY, mut(size)));
   tally.check((await settled(socket, "dropped")).length === 0, "a frame above 1 MiB was answered");
-  tally.check(
-    (await server.metric("skerry_frames_dropped_total")) === before + 3,
-    "frames above 1 MiB were not counted",
-  );
+  tally.check((await server.metric(OVERSIZED)) === before + 3, "frames above 1 MiB were not counted");
 
   const piece = Buffer.alloc(4 << 20);
   socket.write(frame(BINARY, piece, { fin: false }));

@@ -49,9 +49,9 @@ const d = {
   row: 'd',
   work: 'one writer at 32 in flight, 100 subscribers',
   async round(bench, server) {
-    const fan = await bench.ceiling('fan', { sockets: 100 });
     const alone = await manyInFlight(bench, server);
     const single = await oneInFlight(bench, server);
+    const fan = await bench.ceiling('fan', { sockets: 100 });
     const fanned = await manyInFlight(bench, server, { subscribers: 100 });
     return {
       deliveries: fanned.deliveries_per_s,

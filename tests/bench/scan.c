@@ -20,8 +20,9 @@ struct scan {
 
 void scan_h2_start(nghttp2_session *session)
 {
-    nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, SCAN_WINDOW};
-    if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, &window, 1) ||
+    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, SCAN_WINDOW},
+                                               {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, SCAN_PIECE}};
+    if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, 2) ||
         nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, SCAN_WINDOW)) {
         fail("cannot start h2");
     }

@@ -23,8 +23,9 @@ void scan_router(int fd, int listener);
 /* ---- h2 over a blocking descriptor, for both ---- */
 
 #define SCAN_WINDOW (4 << 20)
+#define SCAN_PIECE  (64 << 10)
 
-/* Announce large windows. */
+/* Announce large windows and frames. */
 void scan_h2_start(nghttp2_session *session);
 
 /* Read once and feed the session; false at the stream's end. */

@@ -56,6 +56,7 @@ test('one edits and deletes one’s own messages, and the other sees it', async 
   const ann = await open('ann', 'changes')
   const bob = await open('bob', 'changes')
   await ann.write('Low water is at noon.')
+  await bob.shows('ann: Low water is at noon.')
   await bob.write('Thanks!')
   await bob.shows('ann: Low water is at noon.', 'You: Thanks! (confirmed)')
 
@@ -188,4 +189,14 @@ test('the newest message is in sight, except for a reader who has scrolled up', 
   await bob.newest.click()
   await bob.newest.waitFor({ state: 'detached' })
   assert.equal(await bob.isInSight('the last'), true)
+})
+
+test('somebody whom the server does not let in is told so, and cannot write', async t => {
+  const strict = await Server.start([])
+  t.after(() => strict.end())
+  const ann = await ChatWindow.open(browser, strict.url, { user: 'ann', room: 'hello' })
+  windows.push(ann)
+  await ann.says('Closed')
+  await ann.page.getByText('The server does not know who this is').waitFor()
+  assert.equal(await ann.box.count(), 0)
 })

@@ -15,15 +15,21 @@ const app = fileURLToPath(new URL('../../examples/chat', import.meta.url))
 export class Server {
   #data
   #process
+  #options
   /** Where it listens: chosen by the system at the first start, kept afterwards. */
   #address = '127.0.0.1:0'
 
-  static async start() {
+  /** With `--dev` the server takes a name for a login; other options of `skerry serve` may be given instead. */
+  static async start(options = ['--dev']) {
     if (!process.env.SKERRY_BIN) throw new Error('SKERRY_BIN is not set: give the path of the skerry program')
     if (!existsSync(`${app}/public/index.html`)) throw new Error(`${app} is not built: run npm ci && npm run build in it`)
     const server = new Server()
+    server.#options = options
     server.#data = await mkdtemp(join(tmpdir(), 'skerry-browser-'))
-    await server.start()
+    await server.start().catch(async error => {
+      await server.end()
+      throw error
+    })
     return server
   }
 
@@ -36,8 +42,9 @@ export class Server {
   }
 
   async start() {
-    const options = ['--dev', '--data', this.#data, '--listen', this.#address, '--shards', '2']
-    this.#process = spawn(process.env.SKERRY_BIN, ['serve', app, ...options], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const args = ['serve', app, ...this.#options, '--data', this.#data, '--listen', this.#address, '--shards', '2']
+    this.#process = spawn(process.env.SKERRY_BIN, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(this.#process, 'spawn')
     for await (const line of createInterface(this.#process.stdout)) {
       const ready = /^ready http:\/\/(\S+)\/$/.exec(line)
       if (!ready) continue

@@ -30,6 +30,7 @@ const tally = new Tally();
 const kills = {
   worker: (server) => server.killRole("worker"),
   router: (server) => server.killRole("router"),
+  "worker, twice": (server) => server.killRole("worker").then(() => server.killRole("worker")),
   everything: (server) => server.killAllAndRestart(),
 };
 
@@ -59,10 +60,13 @@ async function run(app, rounds) {
     await Promise.all(scopes.map((scope) => scope.check(tally)));
     console.log(`${app} round ${i} of ${rounds}: ${what}; ${tally.passed} checks`);
   }
-  for (const scope of scopes) scope.stop();
+  const resent = scopes.flatMap((scope) => scope.clients()).reduce((sum, client) => sum + client.resent, 0);
+  tally.check(resent > 0, `${app}: no write was under way at any kill`);
+  console.log(`${app}: ${resent} transactions were under way at the kills`);
+  for (const scope of scopes) scope.clients().forEach((client) => client.stop());
   tally.check((await server.stop()) === 0, `${app}: the server did not stop cleanly`);
   const files = openFiles(server);
-  for (const scope of scopes) checkFile(scope, files.get(scope.file), tally);
+  for (const scope of scopes) checkFile(scope, files.get(server.scope(scope.name)), tally);
   if (tally.failed > 0) console.log(`the data folder and the log are left in ${server.folder}`);
   else server.remove();
 }
@@ -71,4 +75,3 @@ console.log(`seed ${seed}`);
 const apps = options.app ? [options.app] : Object.keys(workloads);
 for (const app of apps) if (tally.failed === 0) await run(app, Math.ceil(Number(options.rounds) / apps.length));
 tally.end();
-process.exit();

@@ -60,7 +60,7 @@ export class Scope {
     tally.check(this.gap() === null, named(this.gap()));
 
     const fresh = this.open("fresh");
-    const clients = [fresh, this.watcher, this.founder.client, ...this.writers.map(({ client }) => client)];
+    const clients = [fresh, ...this.clients()];
     await Promise.all(clients.map((client) => client.settle()));
     fresh.stop();
     tally.check(this.agrees(fresh.rows), named("the rows are not what was confirmed"));
@@ -109,8 +109,8 @@ export class Scope {
     }
   }
 
-  stop() {
-    for (const client of [this.watcher, this.founder.client, ...this.writers.map((one) => one.client)]) client.stop();
+  clients() {
+    return [this.watcher, this.founder.client, ...this.writers.map(({ client }) => client)];
   }
 }
 

@@ -19,6 +19,7 @@ export class Client {
     this.fetches = new Map(); // fetchId -> resolve
     this.broken = []; // rules that the server broke
     this.connections = 0;
+    this.resent = 0; // transactions that were under way when a connection ended
     this.stopped = false;
     this.connect();
   }
@@ -39,6 +40,7 @@ export class Client {
     const since = this.cursor > 0 ? String(this.cursor) : null;
     for (const name of this.rows.keys()) this.send({ t: "sub", subId: name, collection: name, since });
     for (const { frame } of this.unanswered.values()) this.send(frame);
+    if (this.connections > 1) this.resent += this.unanswered.size;
   }
 
   closed(code) {

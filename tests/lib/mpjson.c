@@ -12,6 +12,12 @@ enum { EXT_TIME = 0xff };
 
 static const int64_t EXACT_MAX = INT64_C(1) << 53;
 
+/* Every double beyond EXACT_MAX is whole. */
+static bool is_whole(double number)
+{
+    return fabs(number) >= (double)EXACT_MAX || number == (double)(int64_t)number;
+}
+
 cJSON *mpjson_parse(const char *quoted)
 {
     char *text = mem_dup(slice_str(quoted));
@@ -125,7 +131,7 @@ static void write_map(const cJSON *json, struct buf *buf)
 
 static void write_number(double number, struct buf *buf)
 {
-    if (number == floor(number) && fabs(number) <= (double)EXACT_MAX)
+    if (is_whole(number) && fabs(number) <= (double)EXACT_MAX)
         mp_write_int(buf, (int64_t)number);
     else
         mp_write_real(buf, number);
@@ -163,7 +169,7 @@ static cJSON *tagged(const char *tag, cJSON *value)
     return json;
 }
 
-static cJSON *text_json(struct slice text)
+cJSON *mpjson_text(struct slice text)
 {
     char *copy = mem_dup(text);
     cJSON *json = cJSON_CreateString(copy);
@@ -175,12 +181,12 @@ static cJSON *hex_json(struct slice bytes)
 {
     struct buf hex = {0};
     mpjson_hex(bytes, &hex);
-    cJSON *json = text_json(buf_slice(&hex));
+    cJSON *json = mpjson_text(buf_slice(&hex));
     buf_release(&hex);
     return json;
 }
 
-static cJSON *int_json(int64_t value)
+cJSON *mpjson_int(int64_t value)
 {
     if (value >= -EXACT_MAX && value <= EXACT_MAX)
         return cJSON_CreateNumber((double)value);
@@ -189,14 +195,19 @@ static cJSON *int_json(int64_t value)
     return tagged("$int", cJSON_CreateString(digits));
 }
 
-static cJSON *real_json(double value)
+cJSON *mpjson_real(double value)
 {
     if (isnan(value))
         return tagged("$real", cJSON_CreateString("NaN"));
     if (isinf(value))
         return tagged("$real", cJSON_CreateString(value < 0 ? "-Infinity" : "Infinity"));
     cJSON *json = cJSON_CreateNumber(value);
-    return value == floor(value) ? tagged("$real", json) : json;
+    return is_whole(value) ? tagged("$real", json) : json;
+}
+
+cJSON *mpjson_bin(struct slice bytes)
+{
+    return tagged("$bin", hex_json(bytes));
 }
 
 static cJSON *map_json(struct slice *in, uint32_t n)
@@ -243,13 +254,13 @@ cJSON *mpjson_read(struct slice *in)
     case MP_BOOL:
         return cJSON_CreateBool(token.integer != 0);
     case MP_INT:
-        return int_json(token.integer);
+        return mpjson_int(token.integer);
     case MP_REAL:
-        return real_json(token.real);
+        return mpjson_real(token.real);
     case MP_STR:
-        return text_json(token.bytes);
+        return mpjson_text(token.bytes);
     case MP_BIN:
-        return tagged("$bin", hex_json(token.bytes));
+        return mpjson_bin(token.bytes);
     case MP_TIME:
         return tagged("$time", cJSON_CreateNumber((double)token.integer));
     case MP_EXT:

@@ -25,6 +25,12 @@ void mpjson_write(const cJSON *json, struct buf *buf);
 /* Takes one value that is known to be whole from the front of `in`. */
 cJSON *mpjson_read(struct slice *in);
 
+/* How single values stand in such JSON. */
+cJSON *mpjson_int(int64_t value);
+cJSON *mpjson_real(double value);
+cJSON *mpjson_text(struct slice text);
+cJSON *mpjson_bin(struct slice bytes);
+
 /* JSON text with ' for ", so that C sources can hold it. */
 cJSON *mpjson_parse(const char *quoted);
 

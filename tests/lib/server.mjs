@@ -108,9 +108,14 @@ export class Server {
     await this.start();
   }
 
-  url(scope, user) {
+  /** A scope's whole name. */
+  scope(id) {
     const kind = { chat: "room", board: "board" }[this.app];
-    return `ws://127.0.0.1:${this.port}/v1/${this.app}/${kind}/${scope}/sync?user=${user}`;
+    return `${this.app}/${kind}/${id}`;
+  }
+
+  url(id, user) {
+    return `ws://127.0.0.1:${this.port}/v1/${this.scope(id)}/sync?user=${user}`;
   }
 
   /** Text of a plain GET. */

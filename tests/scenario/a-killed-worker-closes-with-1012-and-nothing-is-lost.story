@@ -14,9 +14,8 @@ a reconnects
 a sub messages since $s1
 a mut t1 messages insert m1 text=hello
 a mut t2 messages insert m2 text="still there?"
-a expect uptodate messages seq=$s1
+a awaits uptodate messages seq=$s1
 a awaits committed t1 seq=$s1
-a awaits d messages insert m2
 a awaits committed t2 seq=$s1+1
 b reconnects
 b sub messages

@@ -24,7 +24,7 @@ b connects board/one as ben
 b sub notes
 b expect snap notes n1
 b expect snap-end notes seq=$s+4
-a mut u5 tasks insert zzz title=last status=open score=1 updated_at=1
+a mut u5 tasks insert aaa title=last status=open score=1 updated_at=1
 a fetch f1 nothing
 b fetch f1 nothing
 b awaits page f1
@@ -36,7 +36,7 @@ a expect snap-end tasks seq=$s
 a awaits d tasks update seed-00000000 score=1000 seq=$s+1
 a awaits d tasks update seed-00099999 score=1000 seq=$s+2
 a awaits d tasks delete seed-00000001 seq=$s+3
-a awaits d tasks insert zzz seq=$s+5
+a awaits d tasks insert aaa seq=$s+5
 a awaits uptodate seq=$s+5
 a awaits committed u5 seq=$s+5
 a awaits page f1

@@ -37,6 +37,8 @@ static void play_lines(struct play *play, const struct story *story)
     for (size_t i = 0; i < story->n; i++)
         step_play(play, &story->lines[i]);
     step_expect_nothing_more(play);
+    for (size_t i = 0; i < play->n_clients; i++)
+        client_drop(play->clients[i]);
     if (play->server.pid != 0)
         server_stop(play);
 }

@@ -1,6 +1,7 @@
 #include "tests/scenario/server.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -35,6 +36,7 @@ static pid_t spawn(const char *const *argv, const char *log, int *ret_out)
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setpgid(0, 0); /* so that all that it starts can be ended with it */
         dup2(ends[1], STDOUT_FILENO);
         dup2(open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), STDERR_FILENO);
         execvp(argv[0], (char *const *)(uintptr_t)argv);
@@ -126,7 +128,7 @@ void server_start(struct play *play)
     if (server->app == NULL || server->pid != 0)
         play_fail(play,
                   server->pid != 0 ? "the server runs already" : "there is no server to start: `serve APP` first");
-    server->pid = spawn_server(server, "data", "log", server->port, &server->out);
+    server->pid = server->group = spawn_server(server, "data", "log", server->port, &server->out);
     int64_t deadline_us = play_deadline_us();
     do {
         if (!read_line(server->out, deadline_us, line, sizeof line))
@@ -167,6 +169,20 @@ static size_t children(pid_t pid, pid_t *ret_pids)
     return n;
 }
 
+/* A process of a sanitizer's build tells what it found in the log; its exit status ends at the supervisor. */
+static bool log_tells_a_fault(const struct server *server)
+{
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "%s/log", server->folder);
+    FILE *file = fopen(path, "r");
+    bool does = false;
+    while (file != NULL && !does && fgets(line, sizeof line, file) != NULL)
+        does = strstr(line, "Sanitizer") != NULL || strstr(line, "runtime error") != NULL;
+    if (file != NULL)
+        fclose(file);
+    return does;
+}
+
 void server_stop(struct play *play)
 {
     struct server *server = &play->server;
@@ -179,6 +195,8 @@ void server_stop(struct play *play)
     ended(server);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         play_fail(play, "the server left with wait status %#x", (unsigned)status);
+    if (log_tells_a_fault(server))
+        play_fail(play, "the log holds a sanitizer's report");
     if (waitpid(-1, &status, WNOHANG) != -1)
         play_fail(play, "the supervisor left children behind");
 }
@@ -242,14 +260,15 @@ void server_kill(struct play *play, const char *role)
     }
 }
 
-static unsigned count_lines(const struct server *server, const char *name)
+/* The lines of the rival's log that are written for people: those of the log start with a date. */
+static unsigned count_answers(const struct server *server, const char *log)
 {
-    char path[64];
-    snprintf(path, sizeof path, "%s/%s", server->folder, name);
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "%s/%s", server->folder, log);
     FILE *file = fopen(path, "r");
     unsigned n = 0;
-    for (int c; file != NULL && (c = fgetc(file)) != EOF;)
-        n += c == '\n';
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        n += !isdigit((unsigned char)line[0]);
     if (file != NULL)
         fclose(file);
     return n;
@@ -260,16 +279,20 @@ void server_rival(struct play *play, const char *shared)
     struct server *server = &play->server;
     bool shares_data = strcmp(shared, "data") == 0;
     int out, status = 0;
+    char log[32];
+    snprintf(log, sizeof log, "rival-%s", shared);
     if (server->pid == 0 || (!shares_data && strcmp(shared, "port") != 0))
         play_fail(play, "a rival shares `data` or `port` with a server that runs");
-    pid_t pid = spawn_server(server, shares_data ? "data" : "rival-data", shared,
-                             shares_data ? free_port() : server->port, &out);
+    pid_t pid =
+        spawn_server(server, shares_data ? "data" : "rival-data", log, shares_data ? free_port() : server->port, &out);
     bool is_over = wait_end(pid, &status);
+    if (!is_over)
+        kill(-pid, SIGKILL);
     close(out);
     if (!is_over || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
         play_fail(play, "a second server on the same %s was not refused", shared);
-    if (count_lines(server, shared) != 1)
-        play_fail(play, "it said %u lines about why it cannot start", count_lines(server, shared));
+    if (count_answers(server, log) != 1)
+        play_fail(play, "it said %u lines about why it cannot start", count_answers(server, log));
 }
 
 char *server_token(struct play *play, const char *const *args, size_t n)
@@ -314,11 +337,10 @@ static void remove_folder(const char *folder)
 void server_release(struct server *server, bool show_log)
 {
     int status;
-    if (server->pid != 0) {
-        kill(server->pid, SIGKILL);
-        waitpid(server->pid, &status, 0);
+    if (server->pid != 0)
         ended(server);
-    }
+    if (server->group != 0)
+        kill(-server->group, SIGKILL);
     while (waitpid(-1, &status, 0) > 0)
         continue;
     if (show_log)

@@ -18,8 +18,9 @@ struct server {
     char folder[32]; /* temporary: data/ and log */
     char *app;       /* its definition's folder; NULL: no server yet */
     uint16_t port;
-    pid_t pid; /* of the supervisor; 0 while it does not run */
-    int out;   /* its standard output, while it runs */
+    pid_t pid;   /* of the supervisor; 0 while it does not run */
+    pid_t group; /* of the last start: what outlived its supervisor is in it */
+    int out;     /* its standard output, while it runs */
 };
 
 /* The first start of a story: a fresh folder, a free port. `name` is a folder of examples/ or of scenario/apps/. */

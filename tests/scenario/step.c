@@ -446,7 +446,7 @@ static const struct {
     void (*play)(struct play *play, struct words words);
 } server_steps[] = {
     {"serve", step_serve}, {"start", step_start}, {"stop", step_stop},   {"kill", step_kill},
-    {"token", step_token}, {"get", step_get},     {"files", step_files},
+    {"token", step_token}, {"get", step_get},     {"files", step_files}, {"rival", step_rival},
 };
 
 static const struct {

@@ -91,6 +91,7 @@ static void test_other_paths_are_no_scope(void **state)
         "/v1/chat//lobby/sync",
         "/v2/chat/room/lobby/sync",
         "v1/chat/room/lobby/sync",
+        "x/v1/chat/room/lobby/sync",
         "//v1/chat/room/lobby/sync",
         "/v1/Chat/room/lobby/sync",
         "/v1/chat/9room/lobby/sync",

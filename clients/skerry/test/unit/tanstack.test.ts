@@ -21,6 +21,11 @@ type Messages = Collection<Message, string, any, any, any>
 
 const message = (id: string, text = 'hi', author = 'ann'): Message => ({ id, text, author })
 
+/** Without its initial state a subscriber is not told that a row of it has gone. */
+function onChange(messages: Messages, look: () => void): void {
+  messages.subscribeChanges(look, { includeInitialState: true })
+}
+
 /** Everything a reader of the collection is shown, as `a:hi b:hi`, one entry per change of what is shown. */
 function watch(messages: Messages): string[] {
   const show = () =>
@@ -29,7 +34,7 @@ function watch(messages: Messages): string[] {
       .sort()
       .join(' ')
   const shown = [show()]
-  messages.subscribeChanges(() => {
+  onChange(messages, () => {
     if (shown.at(-1) !== show()) shown.push(show())
   })
   return shown
@@ -65,7 +70,7 @@ async function theatre(
       `'${what}' shown`,
       new Promise<void>(resolve => {
         const look = () => void (shown.at(-1) === what && resolve())
-        messages.subscribeChanges(look)
+        onChange(messages, look)
         look()
       }),
     )
