@@ -210,9 +210,17 @@ void database_close(struct database *database)
     database->db = NULL;
 }
 
-static bool is_blank(const char *sql)
+/* Whether there is no statement: nothing but spaces, semicolons and comments. */
+static bool is_blank(sqlite3 *db, const char *sql)
 {
-    return sql[strspn(sql, " \t\r\n;")] == '\0';
+    while (*sql != '\0') {
+        sqlite3_stmt *statement = NULL;
+        int code = sqlite3_prepare_v2(db, sql, -1, &statement, &sql);
+        sqlite3_finalize(statement);
+        if (code != SQLITE_OK || statement != NULL)
+            return false;
+    }
+    return true;
 }
 
 static void explain(const struct database *database, int code, struct buf *ret_why)
@@ -235,7 +243,7 @@ sqlite3_stmt *database_prepare(struct database *database, enum sql_kind kind, co
         explain(database, code, ret_why);
         return NULL;
     }
-    if (statement == NULL || !is_blank(rest)) {
+    if (statement == NULL || !is_blank(database->db, rest)) {
         sqlite3_finalize(statement);
         if (ret_why != NULL)
             buf_printf(ret_why, "%s", statement == NULL ? "there is no statement" : "there is more than one statement");
