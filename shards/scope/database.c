@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 
+static const char NO_PRAGMA[] = "no PRAGMA, ATTACH, ANALYZE or temporary tables and triggers";
+
 static bool starts_with(const char *text, const char *prefix)
 {
     return text != NULL && sqlite3_strnicmp(text, prefix, (int)strlen(prefix)) == 0;
@@ -54,10 +56,14 @@ static int judge_schema_change(struct database *database, const char *first, con
 static int judge_row_access(struct database *database, int action, const char *table, const char *column)
 {
     bool migrates = database->preparing == SQL_MIGRATION; /* it writes sqlite_schema, through its CREATE and ALTER */
-    if (starts_with(table, "_sync_") || (!migrates && is_reserved(table)))
-        return deny(database, "tables that start with _sync_ or sqlite_ are the server's");
     if (action != SQLITE_READ && database->preparing == SQL_RULE)
         return deny(database, "a rule only reads");
+    if (action != SQLITE_READ && !migrates && starts_with(table, "sqlite_"))
+        return deny(database, "only a migration may change the schema");
+    if (starts_with(table, "_sync_") || (!migrates && is_reserved(table)))
+        return deny(database, "tables that start with _sync_ or sqlite_ are the server's");
+    if (starts_with(table, "pragma_"))
+        return deny(database, NO_PRAGMA);
     if (action == SQLITE_READ && !migrates && column != NULL && strcmp(column, "ROWID") == 0)
         return deny(database, "nothing may read rowid: it is not the same after a replay; use the primary key");
     return SQLITE_OK;
@@ -90,7 +96,7 @@ static int authorize(void *arg, int action, const char *first, const char *secon
     case SQLITE_DROP_VTABLE:
         return deny(database, "virtual tables are not supported: the server cannot see their changes");
     default:
-        return deny(database, "no PRAGMA, ATTACH, ANALYZE or temporary tables and triggers");
+        return deny(database, NO_PRAGMA);
     }
 }
 
