@@ -25,12 +25,12 @@ struct channel {
     struct actor *actor;
     struct list link; /* on the actor's channels */
     struct table sessions;
-    struct buf in;      /* the beginning of an envelope */
-    size_t n_requests;  /* of this channel, waiting in the inbox */
-    struct buf collected; /* what this turn gives it */
-    size_t begun;         /* of the message under way, within `collected` */
+    struct buf in;               /* the beginning of an envelope */
+    size_t n_requests;           /* of this channel, waiting in the inbox */
+    struct buf collected;        /* what this turn gives it */
+    size_t begun;                /* of the message under way, within `collected` */
     struct list collecting_link; /* on the shard's list of channels that have collected something */
-    struct list outputs;  /* that the gate holds */
+    struct list outputs;         /* that the gate holds */
 };
 
 /* `actor` NULL: a stream that is no scope's. */
@@ -48,7 +48,7 @@ void channel_end(struct channel *channel);
 /* From the gate: these bytes may leave. Empties `bytes`. */
 void channel_release(struct channel *channel, struct buf *bytes);
 
-struct session *channel_find(const struct channel *channel, uint32_t session);
+struct session *channel_find(const struct channel *channel, uint32_t id);
 
 /* One message for a session, written in place: begin, append, end (which returns the message's length). A channel
  * whose router has gone swallows it. */

@@ -2,8 +2,8 @@
  * shard - one worker thread: an event loop, a listening socket, and the actors whose scopes hash to it.
  *
  * A turn: callbacks have collected; each dirty scope decides (one SQLite transaction); the journal takes the turn's
- * changes; sessions are given theirs; and the gate lets them out once the journal has them on disk. The loop does not wait
- * for that: the next turn goes on meanwhile.
+ * changes; sessions are given theirs; and the gate lets them out once the journal has them on disk. The loop does not
+ * wait for that: the next turn goes on meanwhile.
  *
  * Thread: one of its own runs shard_run; shard_stop comes from any.
  */

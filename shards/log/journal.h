@@ -1,9 +1,9 @@
 /*
  * journal - what makes a shard's turns durable: one append and one fdatasync for all scopes of a turn, off the loop.
  *
- * The loop writes records into the batch of the turn and flushes it; a thread of the journal's own appends it and syncs,
- * while the loop goes on with the next turn, whose batch waits for the one under way. A position is a number of bytes ever
- * appended; everything up to the durable position survives a power cut.
+ * The loop writes records into the batch of the turn and flushes it; a thread of the journal's own appends it and
+ * syncs, while the loop goes on with the next turn, whose batch waits for the one under way. A position is a number of
+ * bytes ever appended; everything up to the durable position survives a power cut.
  *
  * Segments are files of one size, written once with zeros and then overwritten in place, which syncs faster than a file
  * that grows. A segment whose records are all in checkpointed files is used again under its next number.
@@ -21,7 +21,7 @@
 
 enum {
     JOURNAL_SEGMENT_BYTES = 16 << 20,
-    JOURNAL_RECORD_MAX = 8 << 20,  /* bytes of payload; what is larger must be a barrier */
+    JOURNAL_RECORD_MAX = 8 << 20,   /* bytes of payload; what is larger must be a barrier */
     JOURNAL_WAITING_MAX = 32 << 20, /* bytes that wait to be synced, beyond which no turn decides */
 };
 

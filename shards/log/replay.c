@@ -142,8 +142,7 @@ static struct history *history_of(struct replay *replay, struct slice scope)
 static bool collect(struct replay *replay, const struct record *record)
 {
     struct scoperecord scope;
-    struct history *history =
-        scoperecord_read(record->payload, &scope) ? history_of(replay, scope.scope) : NULL;
+    struct history *history = scoperecord_read(record->payload, &scope) ? history_of(replay, scope.scope) : NULL;
     if (history == NULL) {
         problems_add(replay->problems, "%s: the record at %" PRIu64 " is of a kind that this version does not know",
                      replay->dir, record->position);
@@ -217,7 +216,7 @@ struct target {
     struct target_table {
         struct row_table table;
         sqlite3_stmt *statements[ROWCHANGE_DELETE + 1];
-    } *tables;
+    } * tables;
     size_t n_tables;
 };
 
@@ -254,8 +253,8 @@ static bool target_close(struct target *target)
         row_table_release(&target->tables[i].table);
     }
     free(target->tables);
-    bool ok = target->db != NULL && sqlite3_wal_checkpoint_v2(target->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
-                                                              NULL) == SQLITE_OK;
+    bool ok = target->db != NULL &&
+              sqlite3_wal_checkpoint_v2(target->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
     sqlite3_close(target->db);
     return ok;
 }

@@ -1,12 +1,13 @@
 /*
- * rowchange - one row's change as the journal carries it: written from SQLite's preupdate hook, replayed by primary key.
+ * rowchange - one row's change as the journal carries it: written from SQLite's preupdate hook, replayed by primary
+ * key.
  *
  *   op u8, length of the table's name u8, the name;
  *   update, delete: the old values of the primary key's columns; insert, update: the new values of all stored columns
  *   (generated ones are made again), both in the order of the table's columns
  *
- * A value is SQLite's type u8 and then 8 bytes (integer, float), or a length u32 and the bytes (text, blob). Unlike what
- * clients are sent, it is exact.
+ * A value is SQLite's type u8 and then 8 bytes (integer, float), or a length u32 and the bytes (text, blob). Unlike
+ * what clients are sent, it is exact.
  */
 #ifndef SHARDS_LOG_ROWCHANGE_H
 #define SHARDS_LOG_ROWCHANGE_H

@@ -5,8 +5,8 @@
  *   record  40 bytes: magic u32, payload length u32, checksum u32, zero u32, generation u64, position u64, durable u64;
  *           then the payload and zeros up to a multiple of 8
  *
- * All numbers are little endian. A record's checksum (CRC-32C) covers its header, with zero in the checksum's place, and
- * its payload. `generation` is the segment's, so what an earlier use of the file left behind is no record;
+ * All numbers are little endian. A record's checksum (CRC-32C) covers its header, with zero in the checksum's place,
+ * and its payload. `generation` is the segment's, so what an earlier use of the file left behind is no record;
  * `durable` is the durable position known when it was written.
  */
 #ifndef SHARDS_LOG_SEGMENT_H

@@ -19,7 +19,7 @@
 #include "shards/log/journal.h"
 
 enum {
-    ACTOR_TURN_US = 5000,     /* of one turn, after which it yields to its neighbours */
+    ACTOR_TURN_US = 5000,      /* of one turn, after which it yields to its neighbours */
     ACTOR_HEAVY_PAGES = 1000,  /* of a write-ahead log, after which it is checkpointed */
     ACTOR_TURN_CHANGES = 1000, /* row changes of one turn, likewise; a single transaction may go over */
 };
@@ -28,11 +28,11 @@ enum {
 struct actor_host {
     void *shard;
     const char *data_dir;
-    struct list *dirty;  /* actors with something to do */
+    struct list *dirty; /* actors with something to do */
     struct journal *journal;
     struct list *unsaved;    /* actors whose file is not durable without the journal, by where that begins in it */
     struct list *collecting; /* channels that have something to send when the turn ends */
-    struct list *bursts; /* sessions that hold a boundary until their burst is over, oldest first */
+    struct list *bursts;     /* sessions that hold a boundary until their burst is over, oldest first */
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
@@ -48,7 +48,7 @@ struct actor {
     struct list channels, sessions;
     struct list unsaved_link, heavy_link;
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
-    bool is_opened; /* the file was looked for */
+    bool is_opened;        /* the file was looked for */
     bool in_transaction;
 };
 

@@ -5,7 +5,8 @@
  * the fan-out. Every table's change, the server's own included, is also written as the journal carries it. What a
  * savepoint takes back is cut off here too, by the mark that was taken before it.
  *
- * Thread: the connection's. Set up before any statement is prepared: some of SQLite's shortcuts skip the hook otherwise.
+ * Thread: the connection's. Set up before any statement is prepared: some of SQLite's shortcuts skip the hook
+ * otherwise.
  */
 #ifndef SHARDS_SCOPE_CAPTURE_H
 #define SHARDS_SCOPE_CAPTURE_H
@@ -27,7 +28,7 @@ struct capture {
     struct change *changes;
     size_t n, capacity;
     struct buf bytes;
-    struct buf journal; /* rowchanges of all tables */
+    struct buf journal;            /* rowchanges of all tables */
     const struct kind_table *last; /* the table of the last change: the next is often of the same */
     const char *last_name;
     bool has_bad_key; /* a row whose key is no text, or empty, was written: it cannot stand */

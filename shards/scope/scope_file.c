@@ -84,8 +84,9 @@ static enum err create_file(const char *path, const struct scope_name *name, str
         err = database_open(&database, fresh, true, ret_why);
     if (err == ERR_OK) {
         err = bookkeeping_create(&database, ret_why);
-        char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q), ('incarnation', random()), ('tx', 0)",
-                                    (int)name->len, name->text);
+        char *sql =
+            sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q), ('incarnation', random()), ('tx', 0)",
+                            (int)name->len, name->text);
         if (err == ERR_OK)
             err = database_run(&database, SQL_OURS, sql, ret_why);
         sqlite3_free(sql);
@@ -161,8 +162,7 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
 
 static int64_t schema_version(struct database *database)
 {
-    sqlite3_stmt *read =
-        database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
     int64_t version = read != NULL && sqlite3_step(read) == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
     sqlite3_finalize(read);
     return version;

@@ -86,7 +86,8 @@ sqlite3_stmt *scope_file_update(struct scope_file *file, const struct collection
 /* Runs a transaction statement. */
 enum err scope_file_run(struct scope_file *file, enum transaction_sql which);
 
-/* Counts the transaction that is open and commits it. It is not durable yet: the journal, or a checkpoint, makes it so. */
+/* Counts the transaction that is open and commits it. It is not durable yet: the journal, or a checkpoint, makes it so.
+ */
 enum err scope_file_commit(struct scope_file *file);
 
 /* Everything that was committed is durable in the file itself afterwards. */

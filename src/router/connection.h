@@ -31,8 +31,8 @@ struct connection {
     size_t sent;           /* bytes at the front of `out` */
     int64_t heard_ms;      /* when bytes last came, or the connection began to wait */
     int64_t progressed_ms; /* when bytes last left, or began to wait */
-    struct client *client;   /* CONNECTION_WEBSOCKET, and CONNECTION_WAITING for an upgrade */
-    bool is_local;           /* the peer is on loopback */
+    struct client *client; /* CONNECTION_WEBSOCKET, and CONNECTION_WAITING for an upgrade */
+    bool is_local;         /* the peer is on loopback */
 };
 
 /* Takes the descriptor. */

@@ -35,7 +35,8 @@ void link_channel_remove(struct link_channel *channel, struct client *client);
 void link_channel_send(struct link_channel *channel, enum envelope_type type, uint32_t session, struct slice payload);
 void link_channel_send_credit(struct link_channel *channel, uint32_t session, uint32_t bytes);
 
-/* Asks the shard's process for its metrics. `done` gets them, or an empty text; not called if the link is down (false). */
+/* Asks the shard's process for its metrics. `done` gets them, or an empty text; not called if the link is down (false).
+ */
 bool link_ask_metrics(struct link *link, void (*done)(void *arg, struct slice text), void *arg);
 
 #endif

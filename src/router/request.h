@@ -16,7 +16,7 @@ void request_answer_text(struct connection *connection, int status, const char *
 void request_answer_upgrade(struct connection *connection, const char *accept);
 
 /* Answers with a body. `headers` is more header lines, each ended by CRLF, or "". */
-void request_answer(struct connection *connection, int status, const char *type, const char *headers,
-                    struct slice body, bool is_head);
+void request_answer(struct connection *connection, int status, const char *type, const char *headers, struct slice body,
+                    bool is_head);
 
 #endif
