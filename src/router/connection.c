@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "src/router/request.h"
 #include "src/router/client.h"
+#include "src/router/link.h"
 
 enum { READ_CHUNK = 64 << 10 };
 
@@ -65,6 +66,9 @@ void connection_kill(struct connection *connection)
     if (connection->client != NULL)
         client_free(connection->client);
     connection->client = NULL;
+    if (connection->question != NULL)
+        link_forget(connection->question);
+    connection->question = NULL;
 }
 
 void connection_free(struct connection *connection)

@@ -32,6 +32,7 @@ struct connection {
     int64_t heard_ms;      /* when bytes last came, or the connection began to wait */
     int64_t progressed_ms; /* when bytes last left, or began to wait */
     struct client *client;   /* CONNECTION_WEBSOCKET, and CONNECTION_WAITING for an upgrade */
+    struct question *question; /* CONNECTION_WAITING for metrics */
     bool is_local;           /* the peer is on loopback */
 };
 

@@ -144,6 +144,7 @@ static void answer_metrics(void *arg, struct slice shard_text)
 {
     struct connection *connection = arg;
     struct buf text = {0};
+    connection->question = NULL;
     metrics_print(&text, "skerry_router");
     buf_append_slice(&text, shard_text);
     connection_become(connection, CONNECTION_HTTP);
@@ -159,7 +160,8 @@ static void ask_metrics(struct connection *connection)
         return;
     }
     connection_become(connection, CONNECTION_WAITING);
-    if (!link_ask_metrics(connection->router->links[0], answer_metrics, connection))
+    connection->question = link_ask_metrics(connection->router->links[0], answer_metrics, connection);
+    if (connection->question == NULL)
         answer_metrics(connection, SLICE(""));
 }
 

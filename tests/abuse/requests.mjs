@@ -65,6 +65,17 @@ export async function mutatedRequests({ server, tally, random, options }) {
     await Promise.all(Array.from({ length: AT_ONCE }, one));
 }
 
+/** Clients that ask for what a shard has to answer, and are gone when the answer comes. */
+export async function leavers({ server, tally }) {
+  const get = (path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+  for (let i = 0; i < LATE; i++) {
+    const { socket, closed } = new RawSocket(server.port);
+    socket.on("connect", () => socket.write(get("/livez") + get("/metrics"), () => socket.resetAndDestroy()));
+    await closed;
+  }
+  tally.check((await server.get("/livez")) === "alive", "the server does not answer when askers have left");
+}
+
 /** Clients that open a connection and say half a head, or nothing. The server's patience ends; nobody else waits. */
 export async function lateHeads({ server, tally }) {
   const sockets = Array.from({ length: LATE }, () => new RawSocket(server.port));
