@@ -34,6 +34,7 @@ struct connection {
     struct client *client;   /* CONNECTION_WEBSOCKET, and CONNECTION_WAITING for an upgrade */
     struct question *question; /* CONNECTION_WAITING for metrics */
     bool is_local;           /* the peer is on loopback */
+    bool is_head, is_last;   /* the request under way is HEAD; no other will follow it */
 };
 
 /* Takes the descriptor. */

@@ -84,11 +84,10 @@ static void send_file(struct connection *connection, const struct http_request *
              (unsigned long long)stat_buf.st_mtim.tv_sec * 1000000000u + (unsigned long long)stat_buf.st_mtim.tv_nsec);
     snprintf(headers, sizeof headers, "ETag: %s\r\nCache-Control: %s\r\n", tag, caching_of(request));
     const struct slice *known = http_header(request, "if-none-match");
-    bool is_head = slice_eq(request->method, SLICE("HEAD"));
     if (known != NULL && slice_eq(*known, slice_str(tag)))
-        request_answer(connection, 304, type_of(path), headers, SLICE(""), true);
+        request_answer(connection, 304, type_of(path), headers, SLICE(""));
     else
-        request_answer(connection, 200, type_of(path), headers, buf_slice(&body), is_head);
+        request_answer(connection, 200, type_of(path), headers, buf_slice(&body));
     buf_release(&body);
 }
 

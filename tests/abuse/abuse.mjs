@@ -14,7 +14,7 @@ import { Random } from "../lib/random.mjs";
 import { Server } from "../lib/server.mjs";
 import { Tally } from "../lib/tally.mjs";
 import { badFrames, mutatedFrames, nesting, subscriptions } from "./frames.mjs";
-import { lateHeads, leavers, mutatedRequests, requests } from "./requests.mjs";
+import { answers, lateHeads, leavers, mutatedRequests, requests } from "./requests.mjs";
 import { framing, sizes } from "./sockets.mjs";
 
 const PEAK_BYTES_MAX = 1 << 30; // no claimed length is ever allocated
@@ -57,7 +57,7 @@ const behaved = behave(good);
 const late = lateHeads(context); // waits for the server's patience to end, beside all the rest
 
 const onFrames = [badFrames, nesting, subscriptions, framing, sizes];
-const onRequests = [requests, leavers, mutatedRequests];
+const onRequests = [requests, answers, leavers, mutatedRequests];
 for (const part of [...onFrames, ...onRequests, mutatedFrames]) {
   const started = Date.now();
   await part(context);
