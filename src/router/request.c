@@ -1,7 +1,7 @@
 #include "src/router/request.h"
 
-#include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/metrics.h"
 #include "proto/route.h"
@@ -52,6 +52,17 @@ void request_answer(struct connection *connection, int status, const char *type,
     write_head(connection, status, type, headers, body.len);
     if (!connection->is_head)
         buf_append_slice(connection_out(connection), body);
+    if (connection->is_last)
+        connection_become(connection, CONNECTION_CLOSING);
+}
+
+void request_answer_file(struct connection *connection, const char *type, const char *headers, int file, size_t len)
+{
+    write_head(connection, 200, type, headers, len);
+    if (connection->is_head || len == 0)
+        close(file);
+    else
+        connection_send_file(connection, file, len);
     if (connection->is_last)
         connection_become(connection, CONNECTION_CLOSING);
 }

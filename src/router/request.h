@@ -14,6 +14,9 @@ void request_receive(struct connection *connection, char **data, size_t *len);
 void request_answer(struct connection *connection, int status, const char *type, const char *headers,
                     struct slice body);
 
+/* The same with `len` bytes of a file. Takes the descriptor. */
+void request_answer_file(struct connection *connection, const char *type, const char *headers, int file, size_t len);
+
 /* The same with a line of text. */
 void request_answer_text(struct connection *connection, int status, const char *text);
 
