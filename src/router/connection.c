@@ -217,10 +217,9 @@ static bool send_bytes(struct connection *connection)
         return is_passing();
     connection->progressed_ms = now_ms();
     connection->sent += (size_t)len;
-    if (connection->sent == connection->out.len) {
+    buf_trim(&connection->out, &connection->sent);
+    if (connection->out.len == 0)
         buf_release(&connection->out);
-        connection->sent = 0;
-    }
     return true;
 }
 
