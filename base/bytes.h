@@ -55,6 +55,10 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
 /* Drops the first `len` bytes. */
 void buf_consume(struct buf *buf, size_t len);
 
+/* The same for who reads from the front in small steps: `*done` bytes are done with. They are dropped, and `*done` is 0
+ * again, once what has to be moved for it is less. So a queue that is never quite empty does not grow for ever. */
+void buf_trim(struct buf *buf, size_t *done);
+
 static inline struct slice buf_slice(const struct buf *buf)
 {
     return (struct slice){buf->data, buf->len};
