@@ -1,6 +1,7 @@
 /*
  * main - commands and roles, in one table.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ static void print_commands(FILE *to)
 int main(int argc, char **argv)
 {
     const char *name = argc < 2 ? "" : argv[1];
+    signal(SIGPIPE, SIG_IGN); /* a reader that has gone, of a socket or of the log, is an error code */
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (strcmp(COMMANDS[i].name, name) == 0)
             return COMMANDS[i].run(argc - 1, argv + 1);

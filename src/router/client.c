@@ -91,8 +91,8 @@ static void refuse(struct client *client, int status, enum ws_code code, const c
         return;
     }
     connection->client = NULL;
+    connection->is_last = true;
     request_answer_text(connection, status, why);
-    connection_become(connection, CONNECTION_CLOSING);
     client_free(client);
 }
 
@@ -162,7 +162,7 @@ void client_on_envelope(struct client *client, const struct envelope *envelope)
         break;
     case ENVELOPE_ATTACH:
     case ENVELOPE_DETACH:
-        assert(!"a shard attaches nobody");
+        assert(false && "a shard attaches nobody");
     }
 }
 

@@ -14,7 +14,7 @@ import { Random } from "../lib/random.mjs";
 import { Server } from "../lib/server.mjs";
 import { Tally } from "../lib/tally.mjs";
 import { badFrames, mutatedFrames, nesting, subscriptions } from "./frames.mjs";
-import { lateHeads, mutatedRequests, requests } from "./requests.mjs";
+import { answers, lateHeads, leavers, mutatedRequests, requests } from "./requests.mjs";
 import { framing, sizes } from "./sockets.mjs";
 
 const PEAK_BYTES_MAX = 1 << 30; // no claimed length is ever allocated
@@ -56,7 +56,9 @@ const good = new Client(server.url("one", "good"), ["notes", "tasks"]);
 const behaved = behave(good);
 const late = lateHeads(context); // waits for the server's patience to end, beside all the rest
 
-for (const part of [badFrames, nesting, subscriptions, framing, sizes, requests, mutatedRequests, mutatedFrames]) {
+const onFrames = [badFrames, nesting, subscriptions, framing, sizes];
+const onRequests = [requests, answers, leavers, mutatedRequests];
+for (const part of [...onFrames, ...onRequests, mutatedFrames]) {
   const started = Date.now();
   await part(context);
   console.log(`${part.name}: ${Date.now() - started} ms, ${tally.passed} checks`);
