@@ -206,8 +206,6 @@ static void flush_links(struct shard *shard)
 static bool turn(void *arg)
 {
     struct shard *shard = arg;
-    if (!list_is_empty(&shard->bursts))
-        end_due_bursts(shard);
     struct list dirty;
     list_init(&dirty);
     list_move(&dirty, &shard->dirty);
@@ -216,6 +214,8 @@ static bool turn(void *arg)
         decide(&dirty);
         release(shard, &dirty);
     }
+    if (!list_is_empty(&shard->bursts)) /* behind the subs of this turn, so that the timer runs for them too */
+        end_due_bursts(shard);
     flush_links(shard);
     return !list_is_empty(&shard->dirty);
 }
