@@ -83,9 +83,10 @@ install_node() {
 # Build
 #
 
-# build DIR [CONFIGURE ARGUMENT...]: bring the build in DIR up to date. Once configured, make does the rest itself.
+# build DIR [CONFIGURE ARGUMENT...]: bring the build in DIR up to date. Once configured, make keeps its Makefile so too.
 build() {
     configure "$@"
+    quietly "makefile-$1" make -C "$1" Makefile
     make -s -C "$1" -j"$jobs"
 }
 
