@@ -63,6 +63,8 @@ install_packages() {
     quietly apt "${as_root[@]}" apt-get update
     quietly apt "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 "${missing[@]}"
+    # What is there now, configure has not seen yet.
+    rm -f build*/configured-with
 }
 
 missing_packages() {
