@@ -1,5 +1,6 @@
 #include "shards/scope/kind_check.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ struct place {
     problems_add((place)->problems, "%s/%s: table %s: " format, (place)->app->dir, (place)->kind->def->migrations,     \
                  table, __VA_ARGS__)
 
-static bool contains_word(const char *text, const char *word)
+static bool contains(const char *text, const char *word)
 {
     size_t len = strlen(word);
     for (; *text != '\0'; text++)
@@ -30,8 +31,41 @@ static bool contains_word(const char *text, const char *word)
 /* SQLite's rules 1 and 2 of column affinity. */
 static bool has_text_affinity(const char *type)
 {
-    return type != NULL && !contains_word(type, "INT") &&
-           (contains_word(type, "CHAR") || contains_word(type, "CLOB") || contains_word(type, "TEXT"));
+    return type != NULL && !contains(type, "INT") &&
+           (contains(type, "CHAR") || contains(type, "CLOB") || contains(type, "TEXT"));
+}
+
+static size_t word_len(const char *sql)
+{
+    size_t len = 0;
+    while (isalnum((unsigned char)sql[len]) || sql[len] == '_' || (unsigned char)sql[len] >= 0x80)
+        len++;
+    return len;
+}
+
+/* Behind a text, a quoted name, a comment or any other character. */
+static const char *skip_other(const char *sql)
+{
+    const char *end = sql + 1;
+    if (strchr("'\"`[", *sql) != NULL)
+        end = strchr(sql + 1, *sql == '[' ? ']' : *sql);
+    else if (strncmp(sql, "--", 2) == 0)
+        end = strchr(sql, '\n');
+    else if (strncmp(sql, "/*", 2) == 0)
+        end = strstr(sql + 2, "*/");
+    else
+        return end;
+    return end == NULL ? sql + strlen(sql) : end + 1;
+}
+
+static bool says_word(const char *sql, const char *word)
+{
+    for (size_t len; *sql != '\0'; sql = len > 0 ? sql + len : skip_other(sql)) {
+        len = word_len(sql);
+        if (len == strlen(word) && sqlite3_strnicmp(sql, word, (int)len) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void check_table(const struct place *place, struct database *database, const char *table, const char *sql)
@@ -42,7 +76,7 @@ static void check_table(const struct place *place, struct database *database, co
     if (sqlite3_step(count) == SQLITE_ROW && sqlite3_column_int(count, 0) == 0)
         COMPLAIN_TABLE(place, table, "%s", "has no primary key; rows are replayed by primary key, so give it one");
     sqlite3_finalize(count);
-    if (contains_word(sql, "AUTOINCREMENT"))
+    if (says_word(sql, "AUTOINCREMENT"))
         COMPLAIN_TABLE(place, table, "%s", "uses AUTOINCREMENT; keys are minted by clients or by INTEGER PRIMARY KEY");
 }
 
@@ -65,7 +99,7 @@ static void check_rollback(const struct place *place, struct database *database)
     sqlite3_stmt *read =
         database_prepare(database, SQL_OURS, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL", NULL);
     while (sqlite3_step(read) == SQLITE_ROW)
-        if (contains_word((const char *)sqlite3_column_text(read, 1), "ROLLBACK"))
+        if (says_word((const char *)sqlite3_column_text(read, 1), "ROLLBACK"))
             COMPLAIN_TABLE(place, (const char *)sqlite3_column_text(read, 0), "%s",
                            "its SQL says ROLLBACK, which would undo other clients' writes; use ABORT");
     sqlite3_finalize(read);
@@ -269,7 +303,7 @@ static void check_command_sql(const struct place *place, const struct command *c
     complain_command(place, command, "authorize", &why);
     for (size_t i = 0; i < command->def->n_execute; i++) {
         check_statement(database, SQL_STATEMENT, command->def->execute[i], 0, is_argument, command->def, &why);
-        if (contains_word(command->def->execute[i], "ROLLBACK"))
+        if (says_word(command->def->execute[i], "ROLLBACK"))
             buf_printf(&why, "says ROLLBACK, which would undo other clients' writes; use ABORT");
         complain_command(place, command, "execute", &why);
     }
