@@ -140,8 +140,9 @@ static void check_key(const struct place *place, const struct app_collection *de
         COMPLAIN(place, "collections.%s.key", "column %s is declared %s; a key needs TEXT", def->name, def->key,
                  type == NULL || *type == '\0' ? "without a type" : type);
     if (sqlite3_stricmp(collation, "BINARY") != 0)
-        COMPLAIN(place, "collections.%s.key", "column %s is declared COLLATE %s; keys compare by bytes, so leave it out",
-                 def->name, def->key, collation);
+        COMPLAIN(place, "collections.%s.key",
+                 "column %s is declared COLLATE %s; keys compare by bytes, so leave it out", def->name, def->key,
+                 collation);
 }
 
 static void check_collection(const struct place *place, const struct app_collection *def, struct database *database)
@@ -208,27 +209,41 @@ bool kind_check_columns(const struct kind *kind, const struct app *app, struct p
     return problems->n == before;
 }
 
-/* Which names may stand behind a colon. */
-typedef bool parameter_check(const void *of, struct slice name);
+/* Which parameters a statement may have. */
+typedef bool parameter_check(const void *of, const char *name);
 
-static bool is_column(const void *of, struct slice name)
-{
-    return collection_find_column(of, name) != COLUMN_NONE;
-}
-
-static bool is_argument(const void *of, struct slice name)
-{
-    const struct app_command *def = of;
-    for (size_t i = 0; i < def->n_args; i++)
-        if (slice_eq(slice_str(def->args[i].name), name))
-            return true;
-    return false;
-}
-
-static bool is_nothing(const void *of, struct slice name)
+static bool is_nothing(const void *of, const char *name)
 {
     (void)of;
     (void)name;
+    return false;
+}
+
+static bool is_key(const void *of, const char *name)
+{
+    (void)of;
+    return strcmp(name, KEY_PARAMETER) == 0;
+}
+
+/* What a generated column will hold is not known before the row is written. */
+static bool is_column(const void *of, const char *name)
+{
+    const struct collection *collection = of;
+    int column = name[0] == ':' ? collection_find_column(collection, slice_str(name + 1)) : COLUMN_NONE;
+    return column != COLUMN_NONE && !collection->columns[column].is_generated;
+}
+
+static bool is_column_or_key(const void *of, const char *name)
+{
+    return is_column(of, name) || is_key(of, name);
+}
+
+static bool is_argument(const void *of, const char *name)
+{
+    const struct app_command *def = of;
+    for (size_t i = 0; i < def->n_args; i++)
+        if (name[0] == ':' && strcmp(def->args[i].name, name + 1) == 0)
+            return true;
     return false;
 }
 
@@ -237,12 +252,10 @@ static void check_parameters(sqlite3_stmt *statement, parameter_check *check, co
 {
     for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
         const char *name = sqlite3_bind_parameter_name(statement, i);
-        if (name != NULL && strcmp(name, KEY_PARAMETER) == 0)
+        if (name != NULL && check(of, name))
             continue;
-        if (name == NULL || name[0] != ':' || !check(of, slice_str(name + 1))) {
-            buf_printf(why, "no value is known for parameter %s", name == NULL ? "?" : name);
-            return;
-        }
+        buf_printf(why, "no value is known for parameter %s", name == NULL ? "?" : name);
+        return;
     }
 }
 
@@ -273,10 +286,10 @@ static void check_collection_sql(const struct place *place, const struct collect
         parameter_check *check;
     } RULES[] = {
         {COLLECTION_INSERT_SET, "insert.set", (int)def->insert.n_set, is_column},
-        {COLLECTION_UPDATE_SET, "update.set", (int)def->update.n_set, is_column},
+        {COLLECTION_UPDATE_SET, "update.set", (int)def->update.n_set, is_column_or_key},
         {COLLECTION_INSERT_AUTHORIZE, "insert.authorize", 1, is_column},
-        {COLLECTION_UPDATE_AUTHORIZE, "update.authorize", 1, is_column},
-        {COLLECTION_DELETE_AUTHORIZE, "delete.authorize", 1, is_nothing},
+        {COLLECTION_UPDATE_AUTHORIZE, "update.authorize", 1, is_column_or_key},
+        {COLLECTION_DELETE_AUTHORIZE, "delete.authorize", 1, is_key},
     };
     for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) {
         struct buf why = {0};
