@@ -83,6 +83,10 @@ enum err kind_open_blank(const struct kind *kind, struct database *database, str
 sqlite3_stmt *collection_prepare(const struct collection *collection, enum collection_sql which,
                                  struct database *database, struct buf *ret_why);
 
+/* An UPDATE by key that sets the columns for which `columns` is true: parameters ?1.. by column number + 1, the key
+ * last. The caller frees the text. */
+char *collection_make_update(const struct collection *collection, const bool *columns);
+
 /* NULL if there is none of that name. */
 const struct collection *kind_find_collection(const struct kind *kind, struct slice name);
 const struct command *kind_find_command(const struct kind *kind, struct slice name);

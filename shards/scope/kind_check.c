@@ -275,6 +275,57 @@ static void check_statement(struct database *database, enum sql_kind kind, const
     sqlite3_finalize(statement);
 }
 
+static void check_defaults(const struct place *place, const struct collection *collection, struct database *database)
+{
+    struct buf why = {0};
+    if (collection->sql[COLLECTION_DEFAULTS] == NULL)
+        return;
+    sqlite3_finalize(collection_prepare(collection, COLLECTION_DEFAULTS, database, &why));
+    if (why.len > 0)
+        COMPLAIN_TABLE(place, collection->def->name,
+                       "a DEFAULT cannot be computed: %.*s; a text stands in single quotes", (int)why.len, why.data);
+    buf_release(&why);
+}
+
+/* The statement that a rule allows: it may reach triggers that do what they must not. */
+static void check_write(const struct place *place, const struct collection *collection, struct database *database,
+                        const char *operation, const char *sql)
+{
+    struct buf why = {0};
+    sqlite3_finalize(database_prepare(database, SQL_STATEMENT, sql, &why));
+    if (why.len > 0)
+        COMPLAIN(place, "collections.%s.%s", "the table's triggers included, it fails: %.*s", collection->def->name,
+                 operation, (int)why.len, why.data);
+    buf_release(&why);
+}
+
+static void check_update(const struct place *place, const struct collection *collection, struct database *database)
+{
+    const struct write_plan *plan = &collection->update;
+    bool *columns = mem_zero(collection->n_columns, sizeof *columns), any = false;
+    for (size_t i = 0; i < collection->n_columns; i++) {
+        columns[i] = i != collection->key && (plan->is_writable[i] || plan->is_set[i]);
+        any = any || columns[i];
+    }
+    char *sql = collection_make_update(collection, columns);
+    if (any)
+        check_write(place, collection, database, "update", sql);
+    free(sql);
+    free(columns);
+}
+
+static void check_writes(const struct place *place, const struct collection *collection, struct database *database)
+{
+    const struct app_collection *def = collection->def;
+    check_defaults(place, collection, database);
+    if (def->insert.allowed)
+        check_write(place, collection, database, "insert", collection->sql[COLLECTION_INSERT]);
+    if (def->update.allowed)
+        check_update(place, collection, database);
+    if (def->delete.allowed)
+        check_write(place, collection, database, "delete", collection->sql[COLLECTION_DELETE]);
+}
+
 static void check_collection_sql(const struct place *place, const struct collection *collection,
                                  struct database *database)
 {
@@ -299,6 +350,7 @@ static void check_collection_sql(const struct place *place, const struct collect
             COMPLAIN(place, "collections.%s.%s", "%.*s", def->name, RULES[i].path, (int)why.len, why.data);
         buf_release(&why);
     }
+    check_writes(place, collection, database);
 }
 
 static void complain_command(const struct place *place, const struct command *command, const char *path,
