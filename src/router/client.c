@@ -289,6 +289,8 @@ void client_drained(struct client *client)
 
 void client_sweep(struct client *client, int64_t now_ms, int64_t now_s)
 {
+    if (!connection_is_read(client->connection))
+        client->connection->heard_ms = now_ms; /* nobody listened: its silence says nothing */
     int64_t silent_ms = now_ms - client->connection->heard_ms;
     if (client->expires_s != 0 && now_s >= client->expires_s) {
         client_close(client, WS_CODE_EXPIRED, "the claims have expired");
