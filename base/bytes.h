@@ -18,6 +18,7 @@ struct slice {
 };
 
 #define SLICE(literal) ((struct slice){"" literal, sizeof(literal) - 1})
+#define SLICE_NONE     ((struct slice){NULL, 0})
 
 static inline struct slice slice_of(const void *data, size_t len)
 {

@@ -222,8 +222,8 @@ static bool turn(void *arg)
 
 /* The beginning and the end. */
 
-static bool allows_blank(void *arg, const struct kind *kind, const struct scope_name *name,
-                         const struct claims *claims, int64_t now_ms)
+static bool allows_blank(void *arg, const struct kind *kind, const struct scope_name *name, const struct claims *claims,
+                         int64_t now_ms)
 {
     struct shard *shard = arg;
     struct blank *blank = &shard->blanks[kind->def - shard->options.app->kinds];

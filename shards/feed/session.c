@@ -6,17 +6,20 @@
 #include "base/metrics.h"
 #include "shards/feed/deliver.h"
 
+enum item_type { ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_PAGE };
+
 /* What the client is owed, in order. */
 struct item {
     struct list link;
-    enum { ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_PAGE } what;
+    enum item_type what;
     uint32_t cost;
     struct sub *sub; /* ITEM_SUB */
     size_t len;
     char bytes[]; /* ITEM_ANSWER: the encoded frame; ITEM_REFUSAL and ITEM_PAGE: the id */
 };
 
-static struct item *owe(struct session *session, int what, struct sub *sub, struct slice bytes, uint32_t cost)
+static struct item *owe(struct session *session, enum item_type what, struct sub *sub, struct slice bytes,
+                        uint32_t cost)
 {
     struct item *item = mem_alloc(sizeof *item + bytes.len);
     *item = (struct item){.what = what, .cost = cost, .sub = sub, .len = bytes.len};
@@ -265,8 +268,7 @@ static bool is_in_snapshot(const struct item *item)
 void session_turn(struct session *session, const struct feed *feed)
 {
     for (;;) {
-        struct item *item =
-            list_is_empty(&session->todo) ? NULL : LIST_ITEM(session->todo.next, struct item, link);
+        struct item *item = list_is_empty(&session->todo) ? NULL : LIST_ITEM(session->todo.next, struct item, link);
         if (is_in_snapshot(item)) {
             if (!deliver_snapshot(session, item->sub, feed))
                 return;

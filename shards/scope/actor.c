@@ -64,10 +64,8 @@ void actor_mark_dirty(struct actor *actor)
 void actor_request(struct actor *actor, struct channel *channel, const struct envelope *envelope)
 {
     struct request *request = mem_alloc(sizeof *request + envelope->payload.len);
-    *request = (struct request){.channel = channel,
-                                .type = envelope->type,
-                                .session = envelope->session,
-                                .len = envelope->payload.len};
+    *request = (struct request){
+        .channel = channel, .type = envelope->type, .session = envelope->session, .len = envelope->payload.len};
     if (request->len > 0)
         memcpy(request->payload, envelope->payload.data, request->len);
     channel->n_requests++;
@@ -111,8 +109,8 @@ static bool open_file(struct actor *actor, bool create)
         return true;
     struct buf why = {0};
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
-    enum err err = scope_file_open(path, &actor->name, actor->feed.kind, create, clock_wall_ms(), &actor->feed.file,
-                                   &why);
+    enum err err =
+        scope_file_open(path, &actor->name, actor->feed.kind, create, clock_wall_ms(), &actor->feed.file, &why);
     free(path);
     actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
     if (err == ERR_OK) {

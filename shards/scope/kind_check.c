@@ -106,8 +106,9 @@ static void check_key(const struct place *place, const struct app_collection *de
         COMPLAIN(place, "collections.%s.key", "column %s is declared %s; a key needs TEXT", def->name, def->key,
                  type == NULL || *type == '\0' ? "without a type" : type);
     if (sqlite3_stricmp(collation, "BINARY") != 0)
-        COMPLAIN(place, "collections.%s.key", "column %s is declared COLLATE %s; keys compare by bytes, so leave it out",
-                 def->name, def->key, collation);
+        COMPLAIN(place, "collections.%s.key",
+                 "column %s is declared COLLATE %s; keys compare by bytes, so leave it out", def->name, def->key,
+                 collation);
 }
 
 static void check_collection(const struct place *place, const struct app_collection *def, struct database *database)

@@ -32,20 +32,32 @@ static bool has_number(const char *name, size_t number)
     return strncmp(name, expected, 5) == 0;
 }
 
+/* Adds what is wrong with the file of the next number, if anything is. */
+static void check_file(const char *path, bool is_next, size_t number, enum err err, struct slice sql,
+                       struct problems *problems)
+{
+    if (!is_next)
+        problems_add(problems, "%s: migrations are numbered without gaps; this one must start with %04zu_", path,
+                     number);
+    else if (err != ERR_OK)
+        problems_add(problems, "%s: cannot be read: %s (at most %d bytes)", path,
+                     err == ERR_INVALID ? "not a file" : err_text(err), MIGRATION_BYTES_MAX);
+    else if (sql.len > 0 && memchr(sql.data, '\0', sql.len) != NULL)
+        problems_add(problems, "%s: holds a NUL byte, and what is behind it would not run; save it as UTF-8", path);
+}
+
 static bool load_one(struct migrations *migrations, const char *dir, const char *name, struct problems *problems)
 {
     struct migration *migration = &migrations->items[migrations->n];
+    size_t number = migrations->n + 1, before = problems->n;
     struct buf sql = {0};
     char *path = NULL;
     if (asprintf(&path, "%s/%s", dir, name) < 0)
         abort();
-    enum err err = has_number(name, migrations->n + 1) ? file_read(path, MIGRATION_BYTES_MAX, &sql) : ERR_INVALID;
-    if (err == ERR_INVALID)
-        problems_add(problems, "%s: migrations are numbered without gaps; this one must start with %04zu_", path,
-                     migrations->n + 1);
-    else if (err != ERR_OK)
-        problems_add(problems, "%s: cannot be read: %s (at most %d bytes)", path, err_text(err), MIGRATION_BYTES_MAX);
-    if (err == ERR_OK) {
+    enum err err = file_read(path, MIGRATION_BYTES_MAX, &sql);
+    check_file(path, has_number(name, number), number, err, buf_slice(&sql), problems);
+    bool ok = problems->n == before;
+    if (ok) {
         checksum(buf_slice(&sql), migration->checksum);
         migration->name = mem_dup(slice_str(name));
         migration->sql = mem_dup(buf_slice(&sql));
@@ -53,7 +65,7 @@ static bool load_one(struct migrations *migrations, const char *dir, const char 
     }
     buf_release(&sql);
     free(path);
-    return err == ERR_OK;
+    return ok;
 }
 
 bool migrations_load(struct migrations *migrations, const char *app_dir, const char *folder, struct problems *problems)
@@ -100,7 +112,8 @@ static enum err count_applied(const struct migrations *migrations, struct databa
         return ERR_DAMAGED;
     enum err err = ERR_OK;
     size_t n = 0;
-    while (err == ERR_OK && sqlite3_step(read) == SQLITE_ROW) {
+    int code = SQLITE_DONE;
+    while (err == ERR_OK && (code = sqlite3_step(read)) == SQLITE_ROW) {
         const char *ran = (const char *)sqlite3_column_text(read, 0);
         if (n >= migrations->n) {
             buf_printf(ret_why, "migration %zu (%s) ran here, but the app has it no more; put the file back", n + 1,
@@ -112,6 +125,10 @@ static enum err count_applied(const struct migrations *migrations, struct databa
             err = ERR_INVALID;
         }
         n++;
+    }
+    if (err == ERR_OK && code != SQLITE_DONE) {
+        buf_printf(ret_why, "the migrations that ran cannot be read: %s", sqlite3_errmsg(database->db));
+        err = database_err(code);
     }
     sqlite3_finalize(read);
     *ret_n = n;

@@ -14,12 +14,9 @@
 #include "shards/scope/row.h"
 
 static const char *const TRANSACTION_TEXTS[TRANSACTION_SQL_N] = {
-    [TRANSACTION_BEGIN] = "BEGIN IMMEDIATE",
-    [TRANSACTION_COMMIT] = "COMMIT",
-    [TRANSACTION_ROLLBACK] = "ROLLBACK",
-    [SAVEPOINT_BEGIN] = "SAVEPOINT mutation",
-    [SAVEPOINT_RELEASE] = "RELEASE mutation",
-    [SAVEPOINT_ROLLBACK] = "ROLLBACK TO mutation",
+    [TRANSACTION_BEGIN] = "BEGIN IMMEDIATE",  [TRANSACTION_COMMIT] = "COMMIT",
+    [TRANSACTION_ROLLBACK] = "ROLLBACK",      [SAVEPOINT_BEGIN] = "SAVEPOINT mutation",
+    [SAVEPOINT_RELEASE] = "RELEASE mutation", [SAVEPOINT_ROLLBACK] = "ROLLBACK TO mutation",
 };
 
 char *scope_file_path(const char *data_dir, const struct scope_name *name)
@@ -149,8 +146,7 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
 
 static int64_t schema_version(struct database *database)
 {
-    sqlite3_stmt *read =
-        database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
     int64_t version = read != NULL && sqlite3_step(read) == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
     sqlite3_finalize(read);
     return version;

@@ -192,10 +192,17 @@ static void add_args(struct child *child, const char *const *args)
 static void describe_children(struct supervisor *supervisor)
 {
     const struct options *options = &supervisor->options;
-    const char *const worker[] = {options->app_dir, "--data", options->data_dir, "--run", options->run_dir, "--shards",
-                                  supervisor->shards_text, NULL};
-    const char *const router[] = {options->app_dir, "--run", options->run_dir, "--shards", supervisor->shards_text,
-                                  "--listen-fd", supervisor->listen_text, options->is_dev ? "--dev" : NULL, NULL};
+    const char *const worker[] = {options->app_dir, "--data",   options->data_dir,       "--run",
+                                  options->run_dir, "--shards", supervisor->shards_text, NULL};
+    const char *const router[] = {options->app_dir,
+                                  "--run",
+                                  options->run_dir,
+                                  "--shards",
+                                  supervisor->shards_text,
+                                  "--listen-fd",
+                                  supervisor->listen_text,
+                                  options->is_dev ? "--dev" : NULL,
+                                  NULL};
     child_init(&supervisor->worker, supervisor->loop, "worker", on_worker_ready, supervisor);
     child_init(&supervisor->router, supervisor->loop, "router", on_router_ready, supervisor);
     add_args(&supervisor->worker, worker);

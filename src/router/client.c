@@ -162,7 +162,7 @@ void client_on_envelope(struct client *client, const struct envelope *envelope)
         break;
     case ENVELOPE_ATTACH:
     case ENVELOPE_DETACH:
-        assert(!"a shard attaches nobody");
+        assert(false && "a shard attaches nobody");
     }
 }
 

@@ -11,9 +11,9 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
-#include "src/router/request.h"
 #include "src/router/client.h"
 #include "src/router/link.h"
+#include "src/router/request.h"
 
 enum { READ_CHUNK = 64 << 10, FILE_CHUNK = 256 << 10 };
 
@@ -25,8 +25,8 @@ static int64_t now_ms(void)
 /* Which states may follow: a row per state, a bit per next one. */
 static const unsigned NEXT[] = {
     [CONNECTION_HTTP] = 1u << CONNECTION_WAITING | 1u << CONNECTION_CLOSING | 1u << CONNECTION_DEAD,
-    [CONNECTION_WAITING] = 1u << CONNECTION_HTTP | 1u << CONNECTION_WEBSOCKET | 1u << CONNECTION_CLOSING |
-                           1u << CONNECTION_DEAD,
+    [CONNECTION_WAITING] =
+        1u << CONNECTION_HTTP | 1u << CONNECTION_WEBSOCKET | 1u << CONNECTION_CLOSING | 1u << CONNECTION_DEAD,
     [CONNECTION_WEBSOCKET] = 1u << CONNECTION_CLOSING | 1u << CONNECTION_DEAD,
     [CONNECTION_CLOSING] = 1u << CONNECTION_DEAD,
     [CONNECTION_DEAD] = 0,

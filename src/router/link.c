@@ -19,8 +19,8 @@ struct link {
     struct loop *loop;
     char *path;
     unsigned shard;
-    struct h2 *h2;   /* NULL: down */
-    bool is_lost;    /* h2 is to be freed at the end of the turn */
+    struct h2 *h2; /* NULL: down */
+    bool is_lost;  /* h2 is to be freed at the end of the turn */
     struct timer retry;
     int64_t retry_ms;
     struct table channels; /* by scope */

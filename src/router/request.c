@@ -46,8 +46,7 @@ static void write_head(struct connection *connection, int status, const char *ty
     buf_printf(out, "\r\n");
 }
 
-void request_answer(struct connection *connection, int status, const char *type, const char *headers,
-                    struct slice body)
+void request_answer(struct connection *connection, int status, const char *type, const char *headers, struct slice body)
 {
     write_head(connection, status, type, headers, body.len);
     if (!connection->is_head)
@@ -125,8 +124,8 @@ static void attach(struct connection *connection, const struct http_request *req
         refuse(connection, request, 401, WS_CODE_EXPIRED, accept, "no valid token");
     } else {
         connection_become(connection, CONNECTION_WAITING);
-        connection->client = client_new(connection, name, kind, buf_slice(&claims), expires_s, accept,
-                                        denies_by_close(request));
+        connection->client =
+            client_new(connection, name, kind, buf_slice(&claims), expires_s, accept, denies_by_close(request));
         if (connection->client == NULL) {
             connection_become(connection, CONNECTION_HTTP);
             request_answer_text(connection, 503, "no worker has this scope at the moment; try again");
@@ -139,8 +138,7 @@ static void answer_sync(struct connection *connection, const struct http_request
                         const struct scope_name *name)
 {
     const struct app *app = connection->router->app;
-    const struct app_kind *kind =
-        slice_eq(name->app, slice_str(app->name)) ? app_find_kind(app, name->kind) : NULL;
+    const struct app_kind *kind = slice_eq(name->app, slice_str(app->name)) ? app_find_kind(app, name->kind) : NULL;
     const struct slice *key = http_header(request, "sec-websocket-key");
     const struct slice *version = http_header(request, "sec-websocket-version");
     char accept[WS_ACCEPT_LEN + 1];

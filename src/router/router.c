@@ -61,7 +61,7 @@ static void on_listen(void *arg, unsigned ready)
     struct router *router = arg;
     (void)ready;
     for (int i = 0; i < ACCEPTS_A_ROUND; i++) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {0};
         socklen_t len = sizeof address;
         int fd = accept4(router->options.listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
@@ -91,7 +91,7 @@ static int bind_to(const struct addrinfo *address)
 
 static void name_socket(int fd, struct buf *ret_address)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     char host[NI_MAXHOST], port[NI_MAXSERV];
     getsockname(fd, (struct sockaddr *)&address, &len);
@@ -121,7 +121,7 @@ int router_listen(const char *address, struct buf *ret_address, struct problems 
         problems_add(problems, "--listen %s: %s", address, strerror(errno));
     else
         name_socket(fd, ret_address);
-    if (found != NULL)
+    if (failed == 0)
         freeaddrinfo(found);
     free(host);
     return fd;

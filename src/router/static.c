@@ -90,7 +90,8 @@ static void send_file(struct connection *connection, const struct http_request *
 {
     char tag[64], headers[256];
     snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)stat_buf->st_size,
-             (unsigned long long)stat_buf->st_mtim.tv_sec * 1000000000u + (unsigned long long)stat_buf->st_mtim.tv_nsec);
+             (unsigned long long)stat_buf->st_mtim.tv_sec * 1000000000u +
+                 (unsigned long long)stat_buf->st_mtim.tv_nsec);
     snprintf(headers, sizeof headers, "ETag: %s\r\nCache-Control: %s\r\n", tag, caching_of(request));
     const struct slice *known = http_header(request, "if-none-match");
     if (known != NULL && slice_eq(*known, slice_str(tag))) {

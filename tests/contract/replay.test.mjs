@@ -22,6 +22,7 @@ const server = new Server("board");
 before(() => server.start());
 after(async () => {
   assert.equal(await server.stop(), 0);
+  assert.equal(server.fault(), null);
   server.remove();
 });
 

@@ -65,6 +65,7 @@ async function run(app, rounds) {
   console.log(`${app}: ${resent} transactions were under way at the kills`);
   for (const scope of scopes) scope.clients().forEach((client) => client.stop());
   tally.check((await server.stop()) === 0, `${app}: the server did not stop cleanly`);
+  tally.check(server.fault() === null, `${app}: the log tells of a fault: ${server.fault()}`);
   const files = openFiles(server);
   for (const scope of scopes) checkFile(scope, files.get(server.scope(scope.name)), tally);
   if (tally.failed > 0) console.log(`the data folder and the log are left in ${server.folder}`);

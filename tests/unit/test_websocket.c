@@ -353,9 +353,9 @@ static void test_a_close_frame_is_sent_with_its_code(void **state)
 static void test_a_long_reason_is_cut_between_characters(void **state)
 {
     (void)state;
-    char reason[200] = "";
-    for (int i = 0; i < 50; i++)
-        strcat(reason, "\xe2\x82\xac"); /* 3 bytes each: 41 are 123 */
+    char reason[151] = "";
+    for (size_t i = 0; i < 50; i++)
+        memcpy(reason + 3 * i, "\xe2\x82\xac", 3); /* 41 of them are 123 bytes */
     struct buf buf = {0};
     ws_close_frame(&buf, WS_CODE_GOING_AWAY, reason);
     assert_int_equal(buf.len, 2 + 2 + 123);
