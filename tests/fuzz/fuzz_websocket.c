@@ -1,5 +1,6 @@
 /*
- * websocket: the same bytes are the same events however they are cut, and a decoder holds no more than it is told to keep.
+ * websocket: the same bytes are the same events however they are cut, and a decoder holds no more than it is told to
+ * keep.
  *
  * The first byte of an input says where it is cut, the rest is what the client sends.
  */
