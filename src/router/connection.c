@@ -140,8 +140,7 @@ static void handle_joined(struct connection *connection)
 
 static void receive(struct connection *connection, char *data, size_t len)
 {
-    /* A head that trickles in has been waited for since its first byte, and nobody waits for what comes after the end.
-     */
+    /* A head that trickles in was waited for since its first byte; nobody waits for what comes after the end. */
     bool is_head_begun = connection->state == CONNECTION_HTTP && connection->in.len > 0;
     if (!is_head_begun && connection->state != CONNECTION_CLOSING)
         connection->heard_ms = now_ms();
