@@ -254,10 +254,10 @@ static void check_parameters(sqlite3_stmt *statement, parameter_check *check, co
         const char *name = sqlite3_bind_parameter_name(statement, i);
         if (name != NULL && check(of, name))
             continue;
-            buf_printf(why, "no value is known for parameter %s", name == NULL ? "?" : name);
-            return;
-        }
+        buf_printf(why, "no value is known for parameter %s", name == NULL ? "?" : name);
+        return;
     }
+}
 
 /* Appends to `why` what is wrong with the statement; it stays empty for a good one. */
 static void check_statement(struct database *database, enum sql_kind kind, const char *sql, int columns,

@@ -131,8 +131,9 @@ int router_listen(const char *address, struct buf *ret_address, struct problems 
 
 static void sweep_connection(struct connection *connection, int64_t now_ms, int64_t now_s)
 {
-    int64_t quiet_ms = now_ms - connection->heard_ms;
-    if (connection_waiting(connection) > 0 && now_ms - connection->progressed_ms > ROUTER_STALLED_MS) {
+    bool is_waiting = connection_waiting(connection) > 0;
+    int64_t quiet_ms = is_waiting ? 0 : now_ms - connection_alive_ms(connection);
+    if (is_waiting && now_ms - connection->progressed_ms > ROUTER_STALLED_MS) {
         metric_add(METRIC_ROUTER_STALLED, 1);
         if (connection->state == CONNECTION_WEBSOCKET)
             client_close(connection->client, WS_CODE_TRY_LATER, "nothing was read");
