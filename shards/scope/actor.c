@@ -305,6 +305,9 @@ bool actor_release(struct actor *actor)
 {
     LIST_FOREACH(link, &actor->sessions)
         session_turn(LIST_ITEM(link, struct session, link), &actor->feed);
+    struct scope_file *file = actor->feed.file;
+    if (file != NULL && file->failed != ERR_OK)
+        actor_fail(actor, "read", file->failed, slice_str(sqlite3_errmsg(file->database.db)));
     feed_end_turn(&actor->feed);
     free_ended_channels(actor);
     return !list_is_empty(&actor->inbox);

@@ -257,9 +257,20 @@ sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collect
                                    enum collection_sql which)
 {
     sqlite3_stmt **statement = &file->collections[collection->number].of[which];
-    if (*statement == NULL && collection->sql[which] != NULL)
-        *statement = collection_prepare(collection, which, &file->database, NULL);
+    if (*statement != NULL || collection->sql[which] == NULL)
+        return *statement;
+    *statement = collection_prepare(collection, which, &file->database, NULL);
+    if (*statement == NULL)
+        file->failed = database_err(sqlite3_errcode(file->database.db));
     return *statement;
+}
+
+bool scope_file_end_read(struct scope_file *file, sqlite3_stmt *statement)
+{
+    int code = sqlite3_reset(statement); /* says what the last step said, unless that was a row or the end */
+    if (code != SQLITE_OK)
+        file->failed = database_err(code);
+    return code == SQLITE_OK;
 }
 
 static sqlite3_stmt *prepare_update(struct scope_file *file, const struct collection *collection, const bool *columns)
@@ -303,6 +314,5 @@ bool scope_file_read_row(struct scope_file *file, const struct collection *colle
     bool found = sqlite3_step(read) == SQLITE_ROW;
     if (found)
         row_write(row, collection, read);
-    sqlite3_reset(read);
-    return found;
+    return scope_file_end_read(file, read) && found;
 }
