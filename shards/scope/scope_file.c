@@ -54,7 +54,7 @@ static enum err make_dir(const char *path)
     return err;
 }
 
-/* What a crash left of an earlier attempt: SQLite would take its WAL for that of the new file. */
+/* What is left of an attempt that failed, or that a crash ended: SQLite would take its WAL for that of the next one. */
 static void remove_leftovers(const char *path)
 {
     char *wal = NULL;
@@ -63,6 +63,23 @@ static void remove_leftovers(const char *path)
     unlink(path);
     unlink(wal);
     free(wal);
+}
+
+/* Everything that a file holds before its migrations, and all of it in the file itself: closing a database writes its
+ * WAL back too, but does not say when that failed. */
+static enum err fill_file(struct database *database, const struct scope_name *name, struct buf *ret_why)
+{
+    enum err err = bookkeeping_create(database, ret_why);
+    char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q)", (int)name->len, name->text);
+    if (err == ERR_OK)
+        err = database_run(database, SQL_OURS, sql, ret_why);
+    sqlite3_free(sql);
+    if (err != ERR_OK)
+        return err;
+    int code = sqlite3_wal_checkpoint_v2(database->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (code != SQLITE_OK)
+        buf_printf(ret_why, "%s", sqlite3_errmsg(database->db));
+    return code == SQLITE_OK ? ERR_OK : database_err(code);
 }
 
 /* A new file is made under another name and renamed, so that there is never half of one. */
@@ -79,17 +96,15 @@ static enum err create_file(const char *path, const struct scope_name *name, str
     if (err == ERR_OK)
         err = database_open(&database, fresh, true, ret_why);
     if (err == ERR_OK) {
-        err = bookkeeping_create(&database, ret_why);
-        char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q)", (int)name->len, name->text);
-        if (err == ERR_OK)
-            err = database_run(&database, SQL_OURS, sql, ret_why);
-        sqlite3_free(sql);
-        database_close(&database); /* writes the WAL back and removes it */
+        err = fill_file(&database, name, ret_why);
+        database_close(&database);
     }
     if (err == ERR_OK && rename(fresh, path) < 0) {
         buf_printf(ret_why, "%s: %s", path, strerror(errno));
         err = ERR_IO;
     }
+    if (err != ERR_OK)
+        remove_leftovers(fresh);
     if (err == ERR_OK) {
         *strrchr(fresh, '/') = '\0';
         err = sync_dir(fresh);
