@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "shards/scope/kind.h"
 #include "shards/shard.h"
@@ -45,7 +45,7 @@ static void configure_sqlite(void)
 
 static bool make_dir(const char *path, struct problems *problems)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+    if (dir_make(path) == ERR_OK)
         return true;
     problems_add(problems, "%s: %s", path, strerror(errno));
     return false;

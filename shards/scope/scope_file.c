@@ -2,14 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/file.h"
 #include "shards/scope/bookkeeping.h"
 #include "shards/scope/row.h"
 
@@ -27,31 +25,6 @@ char *scope_file_path(const char *data_dir, const struct scope_name *name)
     if (asprintf(&path, "%s/%u/%s.db", data_dir, scope_slot(&hash), text) < 0)
         abort();
     return path;
-}
-
-static enum err sync_dir(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int failed = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0)
-        close(fd);
-    return failed == 0 ? ERR_OK : ERR_IO;
-}
-
-/* The slot's folder, durable with its entry in the data folder. */
-static enum err make_dir(const char *path)
-{
-    char *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
-    enum err err = ERR_OK;
-    if (mkdir(dir, 0700) == 0) {
-        char *parent = mem_dup(slice_of(dir, (size_t)(strrchr(dir, '/') - dir)));
-        err = sync_dir(parent);
-        free(parent);
-    } else if (errno != EEXIST) {
-        err = errno == ENOSPC ? ERR_FULL : ERR_IO;
-    }
-    free(dir);
-    return err;
 }
 
 /* What is left of an attempt that failed, or that a crash ended: SQLite would take its WAL for that of the next one. */
@@ -86,10 +59,10 @@ static enum err fill_file(struct database *database, const struct scope_name *na
 static enum err create_file(const char *path, const struct scope_name *name, struct buf *ret_why)
 {
     struct database database;
-    char *fresh = NULL;
+    char *fresh = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
     if (asprintf(&fresh, "%s.new", path) < 0)
         abort();
-    enum err err = make_dir(path);
+    enum err err = dir_make(dir);
     if (err != ERR_OK)
         buf_printf(ret_why, "%s: %s", path, strerror(errno));
     remove_leftovers(fresh);
@@ -105,11 +78,10 @@ static enum err create_file(const char *path, const struct scope_name *name, str
     }
     if (err != ERR_OK)
         remove_leftovers(fresh);
-    if (err == ERR_OK) {
-        *strrchr(fresh, '/') = '\0';
-        err = sync_dir(fresh);
-    }
+    if (err == ERR_OK)
+        err = dir_sync(dir);
     free(fresh);
+    free(dir);
     return err;
 }
 
@@ -181,15 +153,23 @@ static enum err set_up(struct scope_file *file, const struct scope_name *name, i
     return err == ERR_OK ? prepare_all(file, ret_why) : err;
 }
 
+/* Only of a file that is certainly not there may be said that the scope is empty. */
+static enum err find_file(const char *path, struct buf *ret_why)
+{
+    if (access(path, F_OK) == 0)
+        return ERR_OK;
+    if (errno == ENOENT)
+        return ERR_NOT_FOUND;
+    buf_printf(ret_why, "%s: %s", path, strerror(errno));
+    return ERR_IO;
+}
+
 enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
                          int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
 {
-    enum err err = ERR_OK;
-    if (access(path, F_OK) != 0) {
-        if (!create)
-            return ERR_NOT_FOUND;
+    enum err err = find_file(path, ret_why);
+    if (err == ERR_NOT_FOUND && create)
         err = create_file(path, name, ret_why);
-    }
     if (err != ERR_OK)
         return err;
     struct scope_file *file = mem_zero(1, sizeof *file);
