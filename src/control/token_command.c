@@ -181,15 +181,11 @@ static struct app *load_app(const char *name, struct problems *problems)
 
 static struct keyset *load_keys(const struct app *app, struct problems *problems)
 {
-    struct buf path = {0};
     if (app->keys == NULL) {
         problems_add(problems, "%s/app.json: auth.keys is missing, so there is no key to sign with", app->dir);
         return NULL;
     }
-    buf_printf(&path, "%s/%s", app->dir, app->keys);
-    struct keyset *keyset = keyset_load(path.data, problems);
-    buf_release(&path);
-    return keyset;
+    return keyset_load_for(app, problems);
 }
 
 /* ---- the token ---- */
