@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "proto/app.h"
 #include "proto/json.h"
 #include "proto/utf8.h"
@@ -242,7 +241,6 @@ int token_command(int argc, char **argv)
     struct request request = {.ttl_s = 3600, .claims = cJSON_CreateObject()};
     bool wants_help = false;
     int status = EXIT_USAGE;
-    log_init("token", LOG_ERROR); /* that the keys of an example can be read by all is no news to who mints with them */
     if (parse_arguments(argc, argv, &request, &wants_help))
         status = wants_help ? (fputs(HELP, stdout), EXIT_SUCCESS) : mint(&request);
     cJSON_Delete(request.claims);

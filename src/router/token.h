@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "base/problems.h"
+#include "proto/app.h"
 
 struct keyset;
 
