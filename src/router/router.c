@@ -286,14 +286,10 @@ static bool load(struct router *router, struct problems *problems)
     router->app = app_load(router->options.app_dir, problems);
     if (router->app == NULL)
         return false;
-    if (router->app->keys == NULL)
-        return true;
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", router->app->dir, router->app->keys) < 0)
-        abort();
-    router->keys = keyset_load(path, problems);
-    free(path);
-    return router->keys != NULL;
+    if (!router->options.is_dev)
+        keyset_warn_if_exposed(router->app);
+    router->keys = keyset_load_for(router->app, problems);
+    return router->keys != NULL || router->app->keys == NULL;
 }
 
 static void start(struct router *router, int signal_fd)
