@@ -303,8 +303,11 @@ static void free_ended_channels(struct actor *actor)
 
 bool actor_release(struct actor *actor)
 {
-    LIST_FOREACH(link, &actor->sessions)
-        session_turn(LIST_ITEM(link, struct session, link), &actor->feed);
+    LIST_FOREACH(link, &actor->sessions) {
+        struct session *session = LIST_ITEM(link, struct session, link);
+        if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
+            session_turn(session, &actor->feed);
+    }
     struct scope_file *file = actor->feed.file;
     if (file != NULL && file->failed != ERR_OK)
         actor_fail(actor, "read", file->failed, slice_str(sqlite3_errmsg(file->database.db)));
