@@ -202,7 +202,7 @@ static void on_sub(struct actor *actor, struct session *session, const struct fr
 static void on_message(struct actor *actor, struct session *session, struct slice message)
 {
     struct frame frame;
-    uint32_t cost = (uint32_t)message.len;
+    uint32_t cost = ENVELOPE_HEADER + (uint32_t)message.len;
     if (!frame_decode(message, &frame)) {
         metric_add(METRIC_SHARD_FRAMES_DROPPED, 1);
         session_consume(session, cost);
