@@ -72,7 +72,7 @@ static void run_threads(struct shard **shards, unsigned n, const sigset_t *stop_
     for (unsigned i = 0; i < n; i++) {
         int failed = pthread_create(&threads[i], NULL, run_shard, shards[i]);
         assert(failed == 0);
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "shard-%u", i);
         pthread_setname_np(threads[i], name);
     }
