@@ -214,8 +214,7 @@ static bool turn(void *arg)
         decide(&dirty);
         release(shard, &dirty);
     }
-    if (!list_is_empty(&shard->bursts)) /* behind the subs of this turn, so that the timer runs for them too */
-        end_due_bursts(shard);
+    end_due_bursts(shard); /* last, so that the timer knows of those that began in this turn */
     flush_links(shard);
     return !list_is_empty(&shard->dirty);
 }
