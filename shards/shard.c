@@ -206,8 +206,6 @@ static void flush_links(struct shard *shard)
 static bool turn(void *arg)
 {
     struct shard *shard = arg;
-    if (!list_is_empty(&shard->bursts))
-        end_due_bursts(shard);
     struct list dirty;
     list_init(&dirty);
     list_move(&dirty, &shard->dirty);
@@ -216,6 +214,7 @@ static bool turn(void *arg)
         decide(&dirty);
         release(shard, &dirty);
     }
+    end_due_bursts(shard); /* last, so that the timer knows of those that began in this turn */
     flush_links(shard);
     return !list_is_empty(&shard->dirty);
 }

@@ -264,20 +264,9 @@ sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collect
 
 static sqlite3_stmt *prepare_update(struct scope_file *file, const struct collection *collection, const bool *columns)
 {
-    struct buf sql = {0};
-    buf_printf(&sql, "UPDATE \"%s\" SET ", collection->def->name);
-    const char *comma = "";
-    for (size_t i = 0; i < collection->n_columns; i++) {
-        if (!columns[i])
-            continue;
-        char *name = sqlite3_mprintf("%s\"%w\" = ?%d", comma, collection->columns[i].name, (int)i + 1);
-        buf_printf(&sql, "%s", name);
-        sqlite3_free(name);
-        comma = ", ";
-    }
-    buf_printf(&sql, " WHERE \"%s\" = ?%zu", collection->def->key, collection->n_columns + 1);
-    sqlite3_stmt *statement = database_prepare(&file->database, SQL_STATEMENT, sql.data, NULL);
-    buf_release(&sql);
+    char *sql = collection_make_update(collection, columns);
+    sqlite3_stmt *statement = database_prepare(&file->database, SQL_STATEMENT, sql, NULL);
+    free(sql);
     return statement;
 }
 
