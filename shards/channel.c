@@ -85,7 +85,7 @@ struct buf *channel_begin_message(struct channel *channel, uint32_t session)
 size_t channel_end_message(struct channel *channel)
 {
     envelope_end(&channel->collected, channel->begun);
-    return channel->collected.len - channel->begun - ENVELOPE_HEADER;
+    return channel->collected.len - channel->begun;
 }
 
 void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload)

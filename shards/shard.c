@@ -260,8 +260,6 @@ static void flush_links(struct shard *shard)
 static bool turn(void *arg)
 {
     struct shard *shard = arg;
-    if (!list_is_empty(&shard->bursts))
-        end_due_bursts(shard);
     struct list dirty;
     list_init(&dirty);
     if (!journal_is_full(shard->journal))
@@ -273,6 +271,7 @@ static bool turn(void *arg)
         release(shard, &dirty);
         hold_outputs(shard);
     }
+    end_due_bursts(shard); /* last, so that the timer knows of those that began in this turn */
     flush_links(shard);
     pace_checkpoints(shard);
     return !list_is_empty(&shard->dirty) && !journal_is_full(shard->journal);

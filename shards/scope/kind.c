@@ -65,6 +65,27 @@ static char *make_insert(const struct collection *collection)
     return text_of(&sql);
 }
 
+char *collection_make_update(const struct collection *collection, const bool *columns)
+{
+    struct buf sql = {0};
+    const char *comma = "";
+    buf_printf(&sql, "UPDATE ");
+    quote(&sql, collection->def->name);
+    buf_printf(&sql, " SET ");
+    for (size_t i = 0; i < collection->n_columns; i++) {
+        if (!columns[i])
+            continue;
+        buf_printf(&sql, "%s", comma);
+        quote(&sql, collection->columns[i].name);
+        buf_printf(&sql, " = ?%zu", i + 1);
+        comma = ", ";
+    }
+    buf_printf(&sql, " WHERE ");
+    quote(&sql, collection->def->key);
+    buf_printf(&sql, " = ?%zu", collection->n_columns + 1);
+    return text_of(&sql);
+}
+
 static char *make_defaults(const struct collection *collection)
 {
     struct buf sql = {0};

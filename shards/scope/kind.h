@@ -52,7 +52,7 @@ struct collection {
     const struct app_collection *def;
     size_t number; /* within the kind */
     struct column *columns;
-    size_t n_columns, key;       /* `key`: number of the key's column */
+    size_t n_columns, key; /* `key`: number of the key's column */
     char *sql[COLLECTION_SQL_N]; /* NULL where there is nothing to do or to ask */
     struct write_plan insert, update;
     char fingerprint[65]; /* of everything that decides what a client sees of it */
@@ -91,6 +91,10 @@ enum err kind_open_blank(const struct kind *kind, struct database *database, str
 /* Prepares the statement of a collection that `which` names. */
 sqlite3_stmt *collection_prepare(const struct collection *collection, enum collection_sql which,
                                  struct database *database, struct buf *ret_why);
+
+/* An UPDATE by key that sets the columns for which `columns` is true: parameters ?1.. by column number + 1, the key
+ * last. The caller frees the text. */
+char *collection_make_update(const struct collection *collection, const bool *columns);
 
 /* NULL if there is none of that name. */
 const struct collection *kind_find_collection(const struct kind *kind, struct slice name);

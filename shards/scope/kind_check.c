@@ -1,5 +1,6 @@
 #include "shards/scope/kind_check.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ struct place {
     problems_add((place)->problems, "%s/%s: table %s: " format, (place)->app->dir, (place)->kind->def->migrations,     \
                  table, __VA_ARGS__)
 
-static bool contains_word(const char *text, const char *word)
+static bool contains(const char *text, const char *word)
 {
     size_t len = strlen(word);
     for (; *text != '\0'; text++)
@@ -30,8 +31,41 @@ static bool contains_word(const char *text, const char *word)
 /* SQLite's rules 1 and 2 of column affinity. */
 static bool has_text_affinity(const char *type)
 {
-    return type != NULL && !contains_word(type, "INT") &&
-           (contains_word(type, "CHAR") || contains_word(type, "CLOB") || contains_word(type, "TEXT"));
+    return type != NULL && !contains(type, "INT") &&
+           (contains(type, "CHAR") || contains(type, "CLOB") || contains(type, "TEXT"));
+}
+
+static size_t word_len(const char *sql)
+{
+    size_t len = 0;
+    while (isalnum((unsigned char)sql[len]) || sql[len] == '_' || (unsigned char)sql[len] >= 0x80)
+        len++;
+    return len;
+}
+
+/* Behind a text, a quoted name, a comment or any other character. */
+static const char *skip_other(const char *sql)
+{
+    const char *end = sql + 1;
+    if (strchr("'\"`[", *sql) != NULL)
+        end = strchr(sql + 1, *sql == '[' ? ']' : *sql);
+    else if (strncmp(sql, "--", 2) == 0)
+        end = strchr(sql, '\n');
+    else if (strncmp(sql, "/*", 2) == 0)
+        end = strstr(sql + 2, "*/");
+    else
+        return end;
+    return end == NULL ? sql + strlen(sql) : end + 1;
+}
+
+static bool says_word(const char *sql, const char *word)
+{
+    for (size_t len; *sql != '\0'; sql = len > 0 ? sql + len : skip_other(sql)) {
+        len = word_len(sql);
+        if (len == strlen(word) && sqlite3_strnicmp(sql, word, (int)len) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void check_table(const struct place *place, struct database *database, const char *table, const char *sql)
@@ -42,7 +76,7 @@ static void check_table(const struct place *place, struct database *database, co
     if (sqlite3_step(count) == SQLITE_ROW && sqlite3_column_int(count, 0) == 0)
         COMPLAIN_TABLE(place, table, "%s", "has no primary key; rows are replayed by primary key, so give it one");
     sqlite3_finalize(count);
-    if (contains_word(sql, "AUTOINCREMENT"))
+    if (says_word(sql, "AUTOINCREMENT"))
         COMPLAIN_TABLE(place, table, "%s", "uses AUTOINCREMENT; keys are minted by clients or by INTEGER PRIMARY KEY");
 }
 
@@ -65,7 +99,7 @@ static void check_rollback(const struct place *place, struct database *database)
     sqlite3_stmt *read =
         database_prepare(database, SQL_OURS, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL", NULL);
     while (sqlite3_step(read) == SQLITE_ROW)
-        if (contains_word((const char *)sqlite3_column_text(read, 1), "ROLLBACK"))
+        if (says_word((const char *)sqlite3_column_text(read, 1), "ROLLBACK"))
             COMPLAIN_TABLE(place, (const char *)sqlite3_column_text(read, 0), "%s",
                            "its SQL says ROLLBACK, which would undo other clients' writes; use ABORT");
     sqlite3_finalize(read);
@@ -175,27 +209,41 @@ bool kind_check_columns(const struct kind *kind, const struct app *app, struct p
     return problems->n == before;
 }
 
-/* Which names may stand behind a colon. */
-typedef bool parameter_check(const void *of, struct slice name);
+/* Which parameters a statement may have. */
+typedef bool parameter_check(const void *of, const char *name);
 
-static bool is_column(const void *of, struct slice name)
-{
-    return collection_find_column(of, name) != COLUMN_NONE;
-}
-
-static bool is_argument(const void *of, struct slice name)
-{
-    const struct app_command *def = of;
-    for (size_t i = 0; i < def->n_args; i++)
-        if (slice_eq(slice_str(def->args[i].name), name))
-            return true;
-    return false;
-}
-
-static bool is_nothing(const void *of, struct slice name)
+static bool is_nothing(const void *of, const char *name)
 {
     (void)of;
     (void)name;
+    return false;
+}
+
+static bool is_key(const void *of, const char *name)
+{
+    (void)of;
+    return strcmp(name, KEY_PARAMETER) == 0;
+}
+
+/* What a generated column will hold is not known before the row is written. */
+static bool is_column(const void *of, const char *name)
+{
+    const struct collection *collection = of;
+    int column = name[0] == ':' ? collection_find_column(collection, slice_str(name + 1)) : COLUMN_NONE;
+    return column != COLUMN_NONE && !collection->columns[column].is_generated;
+}
+
+static bool is_column_or_key(const void *of, const char *name)
+{
+    return is_column(of, name) || is_key(of, name);
+}
+
+static bool is_argument(const void *of, const char *name)
+{
+    const struct app_command *def = of;
+    for (size_t i = 0; i < def->n_args; i++)
+        if (name[0] == ':' && strcmp(def->args[i].name, name + 1) == 0)
+            return true;
     return false;
 }
 
@@ -204,12 +252,10 @@ static void check_parameters(sqlite3_stmt *statement, parameter_check *check, co
 {
     for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
         const char *name = sqlite3_bind_parameter_name(statement, i);
-        if (name != NULL && strcmp(name, KEY_PARAMETER) == 0)
+        if (name != NULL && check(of, name))
             continue;
-        if (name == NULL || name[0] != ':' || !check(of, slice_str(name + 1))) {
-            buf_printf(why, "no value is known for parameter %s", name == NULL ? "?" : name);
-            return;
-        }
+        buf_printf(why, "no value is known for parameter %s", name == NULL ? "?" : name);
+        return;
     }
 }
 
@@ -229,6 +275,57 @@ static void check_statement(struct database *database, enum sql_kind kind, const
     sqlite3_finalize(statement);
 }
 
+static void check_defaults(const struct place *place, const struct collection *collection, struct database *database)
+{
+    struct buf why = {0};
+    if (collection->sql[COLLECTION_DEFAULTS] == NULL)
+        return;
+    sqlite3_finalize(collection_prepare(collection, COLLECTION_DEFAULTS, database, &why));
+    if (why.len > 0)
+        COMPLAIN_TABLE(place, collection->def->name,
+                       "a DEFAULT cannot be computed: %.*s; a text stands in single quotes", (int)why.len, why.data);
+    buf_release(&why);
+}
+
+/* The statement that a rule allows: it may reach triggers that do what they must not. */
+static void check_write(const struct place *place, const struct collection *collection, struct database *database,
+                        const char *operation, const char *sql)
+{
+    struct buf why = {0};
+    sqlite3_finalize(database_prepare(database, SQL_STATEMENT, sql, &why));
+    if (why.len > 0)
+        COMPLAIN(place, "collections.%s.%s", "the table's triggers included, it fails: %.*s", collection->def->name,
+                 operation, (int)why.len, why.data);
+    buf_release(&why);
+}
+
+static void check_update(const struct place *place, const struct collection *collection, struct database *database)
+{
+    const struct write_plan *plan = &collection->update;
+    bool *columns = mem_zero(collection->n_columns, sizeof *columns), any = false;
+    for (size_t i = 0; i < collection->n_columns; i++) {
+        columns[i] = i != collection->key && (plan->is_writable[i] || plan->is_set[i]);
+        any = any || columns[i];
+    }
+    char *sql = collection_make_update(collection, columns);
+    if (any)
+        check_write(place, collection, database, "update", sql);
+    free(sql);
+    free(columns);
+}
+
+static void check_writes(const struct place *place, const struct collection *collection, struct database *database)
+{
+    const struct app_collection *def = collection->def;
+    check_defaults(place, collection, database);
+    if (def->insert.allowed)
+        check_write(place, collection, database, "insert", collection->sql[COLLECTION_INSERT]);
+    if (def->update.allowed)
+        check_update(place, collection, database);
+    if (def->delete.allowed)
+        check_write(place, collection, database, "delete", collection->sql[COLLECTION_DELETE]);
+}
+
 static void check_collection_sql(const struct place *place, const struct collection *collection,
                                  struct database *database)
 {
@@ -240,10 +337,10 @@ static void check_collection_sql(const struct place *place, const struct collect
         parameter_check *check;
     } RULES[] = {
         {COLLECTION_INSERT_SET, "insert.set", (int)def->insert.n_set, is_column},
-        {COLLECTION_UPDATE_SET, "update.set", (int)def->update.n_set, is_column},
+        {COLLECTION_UPDATE_SET, "update.set", (int)def->update.n_set, is_column_or_key},
         {COLLECTION_INSERT_AUTHORIZE, "insert.authorize", 1, is_column},
-        {COLLECTION_UPDATE_AUTHORIZE, "update.authorize", 1, is_column},
-        {COLLECTION_DELETE_AUTHORIZE, "delete.authorize", 1, is_nothing},
+        {COLLECTION_UPDATE_AUTHORIZE, "update.authorize", 1, is_column_or_key},
+        {COLLECTION_DELETE_AUTHORIZE, "delete.authorize", 1, is_key},
     };
     for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) {
         struct buf why = {0};
@@ -253,6 +350,7 @@ static void check_collection_sql(const struct place *place, const struct collect
             COMPLAIN(place, "collections.%s.%s", "%.*s", def->name, RULES[i].path, (int)why.len, why.data);
         buf_release(&why);
     }
+    check_writes(place, collection, database);
 }
 
 static void complain_command(const struct place *place, const struct command *command, const char *path,
@@ -270,7 +368,7 @@ static void check_command_sql(const struct place *place, const struct command *c
     complain_command(place, command, "authorize", &why);
     for (size_t i = 0; i < command->def->n_execute; i++) {
         check_statement(database, SQL_STATEMENT, command->def->execute[i], 0, is_argument, command->def, &why);
-        if (contains_word(command->def->execute[i], "ROLLBACK"))
+        if (says_word(command->def->execute[i], "ROLLBACK"))
             buf_printf(&why, "says ROLLBACK, which would undo other clients' writes; use ABORT");
         complain_command(place, command, "execute", &why);
     }

@@ -140,8 +140,10 @@ static void handle_joined(struct connection *connection)
 
 static void receive(struct connection *connection, char *data, size_t len)
 {
-    if (connection->state != CONNECTION_HTTP || connection->in.len == 0)
-        connection->heard_ms = now_ms(); /* a head that trickles in has been waited for since its first byte */
+    /* A head that trickles in was waited for since its first byte; nobody waits for what comes after the end. */
+    bool is_head_begun = connection->state == CONNECTION_HTTP && connection->in.len > 0;
+    if (!is_head_begun && connection->state != CONNECTION_CLOSING)
+        connection->heard_ms = now_ms();
     if (connection->in.len > 0) {
         buf_append(&connection->in, data, len);
         handle_joined(connection);

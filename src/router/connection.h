@@ -32,7 +32,7 @@ struct connection {
     size_t sent;               /* bytes at the front of `out` */
     int file;                  /* what follows `out`: a file, or -1 */
     size_t file_left;          /* bytes of it */
-    int64_t heard_ms;          /* when bytes last came, or the connection began to wait */
+    int64_t heard_ms;          /* when bytes last came that were wanted, or the connection began to wait for them */
     int64_t progressed_ms;     /* when bytes last left, or began to wait */
     struct client *client;     /* CONNECTION_WEBSOCKET, and CONNECTION_WAITING for an upgrade */
     struct question *question; /* CONNECTION_WAITING for metrics */
@@ -65,9 +65,20 @@ void connection_flush(struct connection *connection);
 /* Frees a dead one. */
 void connection_free(struct connection *connection);
 
+/* When bytes last went either way. */
+static inline int64_t connection_alive_ms(const struct connection *connection)
+{
+    return connection->heard_ms > connection->progressed_ms ? connection->heard_ms : connection->progressed_ms;
+}
+
 static inline size_t connection_waiting(const struct connection *connection)
 {
     return connection->out.len - connection->sent + connection->file_left;
+}
+
+static inline bool connection_is_read(const struct connection *connection)
+{
+    return (connection->watch.wanted & WATCH_READ) != 0;
 }
 
 #endif

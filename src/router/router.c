@@ -131,8 +131,9 @@ int router_listen(const char *address, struct buf *ret_address, struct problems 
 
 static void sweep_connection(struct connection *connection, int64_t now_ms, int64_t now_s)
 {
-    int64_t quiet_ms = now_ms - connection->heard_ms;
-    if (connection_waiting(connection) > 0 && now_ms - connection->progressed_ms > ROUTER_STALLED_MS) {
+    bool is_waiting = connection_waiting(connection) > 0;
+    int64_t quiet_ms = is_waiting ? 0 : now_ms - connection_alive_ms(connection);
+    if (is_waiting && now_ms - connection->progressed_ms > ROUTER_STALLED_MS) {
         metric_add(METRIC_ROUTER_STALLED, 1);
         if (connection->state == CONNECTION_WEBSOCKET)
             client_close(connection->client, WS_CODE_TRY_LATER, "nothing was read");
@@ -285,14 +286,10 @@ static bool load(struct router *router, struct problems *problems)
     router->app = app_load(router->options.app_dir, problems);
     if (router->app == NULL)
         return false;
-    if (router->app->keys == NULL)
-        return true;
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", router->app->dir, router->app->keys) < 0)
-        abort();
-    router->keys = keyset_load(path, problems);
-    free(path);
-    return router->keys != NULL;
+    if (!router->options.is_dev)
+        keyset_warn_if_exposed(router->app);
+    router->keys = keyset_load_for(router->app, problems);
+    return router->keys != NULL || router->app->keys == NULL;
 }
 
 static void start(struct router *router, int signal_fd)
