@@ -244,9 +244,8 @@ static void begin_stopping(void *arg, unsigned ready)
 {
     struct router *router = arg;
     (void)ready;
-    if (router->is_stopping)
-        return;
     router->is_stopping = true;
+    watch_want(&router->signals, 0); /* one is enough, and unread it would be told again and again */
     router->stop_us = clock_mono_us() + DRAIN_MS * 1000;
     log_line(LOG_INFO, "router_stopping sessions=%llu", (unsigned long long)metric_get(METRIC_ROUTER_SESSIONS));
     watch_want(&router->listen, 0);
