@@ -14,7 +14,8 @@ import { Random } from "../lib/random.mjs";
 import { Server } from "../lib/server.mjs";
 import { Tally } from "../lib/tally.mjs";
 import { badFrames, mutatedFrames, nesting, subscriptions } from "./frames.mjs";
-import { answers, lateHeads, leavers, mutatedRequests, requests } from "./requests.mjs";
+import { late } from "./late.mjs";
+import { answers, leavers, mutatedRequests, requests } from "./requests.mjs";
 import { framing, sizes } from "./sockets.mjs";
 
 const PEAK_BYTES_MAX = 1 << 30; // no claimed length is ever allocated
@@ -54,7 +55,7 @@ await server.start();
 const pids = server.children().map(({ pid }) => pid);
 const good = new Client(server.url("one", "good"), ["notes", "tasks"]);
 const behaved = behave(good);
-const late = lateHeads(context); // waits for the server's patience to end, beside all the rest
+const isLateOver = late(context); // takes the minute of the server's patience, beside all the rest
 
 const onFrames = [badFrames, nesting, subscriptions, framing, sizes];
 const onRequests = [requests, answers, leavers, mutatedRequests];
@@ -65,7 +66,7 @@ for (const part of [...onFrames, ...onRequests, mutatedFrames]) {
 }
 good.isDone = true;
 const n = await behaved;
-await late;
+await isLateOver;
 
 console.log(`the good client wrote ${n} rows; the largest process took ${peakBytes(server) >> 20} MiB`);
 tally.check(n > 0 && good.connections === 1, `the good client connected ${good.connections} times and wrote ${n} rows`);
