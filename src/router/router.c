@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -270,16 +269,6 @@ static int catch_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Sockets are what a router is for: as many as it may have. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static bool load(struct router *router, struct problems *problems)
 {
     router->app = app_load(router->options.app_dir, problems);
@@ -335,7 +324,6 @@ bool router_run(const struct router_options *options, struct problems *problems)
     bool ok = load(&router, problems);
     if (ok) {
         int signal_fd = catch_signals();
-        raise_descriptor_limit();
         start(&router, signal_fd);
         loop_run(router.loop);
         finish(&router);
