@@ -99,7 +99,7 @@ configure() {
         step "generating configure"
         quietly autoreconf autoreconf --install
     fi
-    [ -e "$dir/Makefile" ] && [ "$(cat "$dir/configured-with" 2>/dev/null)" = "$*" ] && return
+    [ -e "$dir/Makefile" ] && cmp -s "$dir/configured-with" <(printf '%s\n' "$*") && return
     step "configuring $dir${*:+ with $*}"
     mkdir -p "$dir"
     (cd "$dir" && quietly "configure-$dir" "$root/configure" "$@")

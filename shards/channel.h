@@ -44,8 +44,8 @@ void channel_end(struct channel *channel);
 
 struct session *channel_find(const struct channel *channel, uint32_t id);
 
-/* One message for a session, written in place: begin, append, end (which returns the message's length). A channel
- * whose router has gone swallows it. */
+/* One message for a session, written in place: begin, append, end (which returns what it takes of the credit). A
+ * channel whose router has gone swallows it. */
 struct buf *channel_begin_message(struct channel *channel, uint32_t session);
 size_t channel_end_message(struct channel *channel);
 

@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "shards/scope/kind.h"
 #include "shards/shard.h"
@@ -45,7 +45,7 @@ static void configure_sqlite(void)
 
 static bool make_dir(const char *path, struct problems *problems)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+    if (dir_make(path) == ERR_OK)
         return true;
     problems_add(problems, "%s: %s", path, strerror(errno));
     return false;
@@ -72,7 +72,7 @@ static void run_threads(struct shard **shards, unsigned n, const sigset_t *stop_
     for (unsigned i = 0; i < n; i++) {
         int failed = pthread_create(&threads[i], NULL, run_shard, shards[i]);
         assert(failed == 0);
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "shard-%u", i);
         pthread_setname_np(threads[i], name);
     }

@@ -6,7 +6,8 @@
 
 #include "shards/feed/session.h"
 
-/* Brings every live subscription to the head, with its boundaries. False if the credit ran out before. */
+/* Brings every live subscription to the head, with its boundaries. False if the credit ran out before, or if the file
+ * failed: nothing that it does not hold is ever told. The same goes for a snapshot. */
 bool deliver_changes(struct session *session, const struct feed *feed);
 
 /* Goes on with a subscription's snapshot. True when its `snap-end` was sent: it is live from where it began. */

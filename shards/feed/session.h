@@ -71,7 +71,7 @@ struct session {
 struct session *session_new(struct channel *channel, uint32_t id, struct claims *claims);
 void session_free(struct session *session);
 
-/* A sub, unsub or fetch has arrived. `cost` is the length of its message. */
+/* A sub, unsub or fetch has arrived. `cost` is what it takes of the credit. */
 void session_on_sub(struct session *session, const struct frame *frame, const struct feed *feed, int64_t now_us,
                     uint32_t cost);
 void session_on_unsub(struct session *session, struct slice id, uint32_t cost);

@@ -171,8 +171,3 @@ bool changelog_next(struct changelog *log, struct changelog_entry *ret_entry)
     };
     return true;
 }
-
-void changelog_done(struct changelog *log)
-{
-    sqlite3_reset(log->read);
-}

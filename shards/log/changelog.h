@@ -46,10 +46,10 @@ enum err changelog_append(struct changelog *log, const struct collection *collec
                           int64_t now_ms);
 enum err changelog_ack(struct changelog *log, int64_t now_ms);
 
-/* Walks the entries behind `after`, in order. Every seek is ended by changelog_done in the same turn. */
+/* Walks the entries behind `after`, in order. Every seek is ended in the same turn, by resetting log->read: its code
+ * tells an end of the log from a failure. */
 void changelog_seek(struct changelog *log, uint64_t after);
 bool changelog_next(struct changelog *log, struct changelog_entry *ret_entry);
-void changelog_done(struct changelog *log);
 
 /* Where a scope that is created now starts. */
 uint64_t changelog_start(int64_t now_ms);

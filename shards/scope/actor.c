@@ -202,7 +202,7 @@ static void on_sub(struct actor *actor, struct session *session, const struct fr
 static void on_message(struct actor *actor, struct session *session, struct slice message)
 {
     struct frame frame;
-    uint32_t cost = (uint32_t)message.len;
+    uint32_t cost = ENVELOPE_HEADER + (uint32_t)message.len;
     if (!frame_decode(message, &frame)) {
         metric_add(METRIC_SHARD_FRAMES_DROPPED, 1);
         session_consume(session, cost);
@@ -303,8 +303,14 @@ static void free_ended_channels(struct actor *actor)
 
 bool actor_release(struct actor *actor)
 {
-    LIST_FOREACH(link, &actor->sessions)
-        session_turn(LIST_ITEM(link, struct session, link), &actor->feed);
+    LIST_FOREACH(link, &actor->sessions) {
+        struct session *session = LIST_ITEM(link, struct session, link);
+        if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
+            session_turn(session, &actor->feed);
+    }
+    struct scope_file *file = actor->feed.file;
+    if (file != NULL && file->failed != ERR_OK)
+        actor_fail(actor, "read", file->failed, slice_str(sqlite3_errmsg(file->database.db)));
     feed_end_turn(&actor->feed);
     free_ended_channels(actor);
     return !list_is_empty(&actor->inbox);

@@ -9,11 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "src/control/app_check.h"
 #include "src/control/app_watch.h"
@@ -240,7 +239,7 @@ static void finish(struct supervisor *supervisor)
 
 static bool make_data_dir(const char *path, struct problems *problems)
 {
-    if ((mkdir(path, 0700) == 0 || errno == EEXIST) && access(path, R_OK | W_OK | X_OK) == 0)
+    if (dir_make(path) == ERR_OK && access(path, R_OK | W_OK | X_OK) == 0)
         return true;
     problems_add(problems, "--data %s: %s", path, strerror(errno));
     return false;

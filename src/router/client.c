@@ -126,7 +126,7 @@ static void on_close(struct client *client, const struct envelope *envelope)
 
 static void on_message(struct client *client, struct slice message)
 {
-    client->undrained += (uint32_t)message.len;
+    client->undrained += ENVELOPE_HEADER + (uint32_t)message.len;
     if (client->connection->state == CONNECTION_WEBSOCKET)
         ws_frame(connection_out(client->connection), WS_BINARY, message);
 }
@@ -220,7 +220,7 @@ bool client_may_receive(const struct client *client)
 
 static void take_binary(struct client *client, struct slice message)
 {
-    client->under_way += (uint32_t)message.len;
+    client->under_way += ENVELOPE_HEADER + (uint32_t)message.len;
     link_channel_send(client->channel, ENVELOPE_MESSAGE, client->id, message);
 }
 
