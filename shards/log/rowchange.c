@@ -197,15 +197,17 @@ bool rowchange_bind(struct slice *in, const struct row_table *table, enum rowcha
     return ok;
 }
 
-/* The parameters are numbered as the change carries their values: the key's first. */
+/* The parameters are numbered as the change carries their values: the key's first. The key's index may have another
+ * collation than its column, and tell rows apart that the column takes for the same: only their bytes settle it. */
 static void append_where(sqlite3_str *sql, const struct row_table *table)
 {
     int parameter = 0;
     for (size_t i = 0; i < table->n_columns; i++)
         if (table->columns[i].is_key) {
             parameter++;
-            sqlite3_str_appendf(sql, "%s\"%w\" IS ?%d", parameter == 1 ? " WHERE " : " AND ", table->columns[i].name,
-                                parameter);
+            sqlite3_str_appendf(sql, "%s\"%w\" IS ?%d AND \"%w\" COLLATE BINARY IS ?%d",
+                                parameter == 1 ? " WHERE " : " AND ", table->columns[i].name, parameter,
+                                table->columns[i].name, parameter);
         }
 }
 
