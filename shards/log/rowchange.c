@@ -243,19 +243,20 @@ static void append_columns(sqlite3_str *sql, const struct row_table *table, bool
         }
 }
 
+/* ABORT, whatever the table says of itself: its ON CONFLICT REPLACE or IGNORE would hide that a change does not fit. */
 sqlite3_stmt *rowchange_prepare(const struct row_table *table, sqlite3 *db, enum rowchange_op op)
 {
     sqlite3_str *sql = sqlite3_str_new(db);
     switch (op) {
     case ROWCHANGE_INSERT:
-        sqlite3_str_appendf(sql, "INSERT INTO \"%w\"(", table->name);
+        sqlite3_str_appendf(sql, "INSERT OR ABORT INTO \"%w\"(", table->name);
         append_columns(sql, table, false);
         sqlite3_str_appendall(sql, ") VALUES(");
         append_columns(sql, table, true);
         sqlite3_str_appendall(sql, ")");
         break;
     case ROWCHANGE_UPDATE:
-        sqlite3_str_appendf(sql, "UPDATE \"%w\" SET ", table->name);
+        sqlite3_str_appendf(sql, "UPDATE OR ABORT \"%w\" SET ", table->name);
         append_assignments(sql, table);
         append_where(sql, table);
         break;

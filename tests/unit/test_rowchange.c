@@ -234,6 +234,30 @@ static void test_replace(void **state)
                 "INSERT INTO t VALUES('b', 'q', 7)", "UPDATE OR REPLACE t SET slug = 'q' WHERE id = 'a'");
 }
 
+/* A table that says REPLACE or IGNORE of itself must not hide that a change does not fit. */
+static void test_a_change_that_does_not_fit_is_told(void **state)
+{
+    (void)state;
+    static const char *const CLAUSES[] = {"ABORT", "REPLACE", "IGNORE"};
+    for (size_t i = 0; i < sizeof CLAUSES / sizeof *CLAUSES; i++) {
+        struct pair pair;
+        enum rowchange_op op;
+        struct slice name;
+        char schema[200];
+        snprintf(schema, sizeof schema, "CREATE TABLE t(id TEXT PRIMARY KEY ON CONFLICT %s)", CLAUSES[i]);
+        pair_open(&pair, schema);
+        run(pair.original, "INSERT INTO t VALUES('a')");
+        run(pair.copy, "INSERT INTO t VALUES('a')");
+        struct slice changes = buf_slice(&pair.changes);
+        assert_true(rowchange_head(changes, &op, &name));
+        sqlite3_stmt *statement = rowchange_prepare(&pair.tables[0], pair.copy, op);
+        assert_true(rowchange_bind(&changes, &pair.tables[0], op, statement));
+        assert_int_equal(sqlite3_step(statement), SQLITE_CONSTRAINT);
+        sqlite3_finalize(statement);
+        pair_close(&pair);
+    }
+}
+
 static void test_rows_that_come_from_another_table(void **state)
 {
     (void)state;
@@ -564,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_names_of_any_sort),
         cmocka_unit_test(test_collations),
         cmocka_unit_test(test_replace),
+        cmocka_unit_test(test_a_change_that_does_not_fit_is_told),
         cmocka_unit_test(test_rows_that_come_from_another_table),
         cmocka_unit_test(test_triggers_and_foreign_keys_are_in_the_changes),
         cmocka_unit_test(test_values),
