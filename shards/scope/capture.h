@@ -5,8 +5,8 @@
  * the fan-out. Every table's change, the server's own included, is also written as the journal carries it. What a
  * savepoint takes back is cut off here too, by the mark that was taken before it.
  *
- * Thread: the connection's. Set up before any statement is prepared: some of SQLite's shortcuts skip the hook
- * otherwise.
+ * Thread: the connection's. Set up when the tables are the kind's, after its migrations, and before any statement is
+ * prepared that is kept: some of SQLite's shortcuts skip the hook otherwise.
  */
 #ifndef SHARDS_SCOPE_CAPTURE_H
 #define SHARDS_SCOPE_CAPTURE_H
