@@ -31,7 +31,8 @@ struct capture {
     struct buf journal;            /* rowchanges of all tables */
     const struct kind_table *last; /* the table of the last change: the next is often of the same */
     const char *last_name;
-    bool has_bad_key; /* a row whose key is no text, or empty, was written: it cannot stand */
+    bool has_bad_key; /* a row was written whose key is NULL, or in a collection no text or empty: it cannot stand */
+    int failed;       /* SQLite's code, if it could not say what changed: this turn cannot be committed */
 };
 
 struct capture_mark {

@@ -371,6 +371,8 @@ enum err scope_file_run(struct scope_file *file, enum transaction_sql which)
 enum err scope_file_commit(struct scope_file *file)
 {
     enum err err = scope_file_run(file, TRANSACTION_COUNT);
+    if (err == ERR_OK && file->capture.failed != SQLITE_OK)
+        err = database_err(file->capture.failed); /* the journal would not carry all of it */
     if (err == ERR_OK)
         err = scope_file_run(file, TRANSACTION_COMMIT);
     if (err == ERR_OK)

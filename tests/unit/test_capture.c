@@ -260,6 +260,7 @@ static void test_a_rolled_back_savepoint_is_cut_off(void **state)
     run(scope, SQL_OURS, "ROLLBACK TO s; RELEASE s");
     capture_cut(capture, mark);
     assert_int_equal(capture->bytes.len, mark.bytes_len);
+    assert_int_equal(capture->journal.len, mark.journal_len);
     run(scope, SQL_STATEMENT, "INSERT INTO notes(id, slug, text) VALUES('c', 's', 'x')");
     run(scope, SQL_OURS, "COMMIT");
     assert_string_equal(scope_changes(scope), A "\ninsert notes c {\"id\":\"c\",\"slug\":\"s\",\"text\":\"x\"}");
@@ -269,10 +270,9 @@ static void test_a_rolled_back_savepoint_is_cut_off(void **state)
 static void test_a_bad_key_is_noticed(void **state)
 {
     static const char *const BAD[] = {
-        "INSERT INTO notes(text) VALUES('x')",
-        "INSERT INTO notes(id) VALUES('')",
-        "INSERT INTO notes(id) VALUES(x'61')",
-        "UPDATE notes SET id = NULL WHERE id = 'a'",
+        "INSERT INTO notes(text) VALUES('x')", "INSERT INTO notes(id) VALUES('')",
+        "INSERT INTO notes(id) VALUES(x'61')", "UPDATE notes SET id = NULL WHERE id = 'a'",
+        "INSERT INTO hidden VALUES(NULL)",
     };
     struct scope *scope = *state;
     scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
@@ -289,6 +289,23 @@ static void test_a_bad_key_is_noticed(void **state)
     assert_string_equal(scope_changes(scope), "insert notes 5 {\"id\":\"5\",\"slug\":null,\"text\":null}");
 }
 
+/* Half of a change in the journal would be no change at all. */
+static void test_a_turn_that_was_not_recorded_whole_is_not_committed(void **state)
+{
+    struct scope *scope = *state;
+    int64_t tx = scope->file->tx;
+    assert_int_equal(scope_file_run(scope->file, TRANSACTION_BEGIN), ERR_OK);
+    run(scope, SQL_STATEMENT, "INSERT INTO notes(id) VALUES('a')");
+    scope->file->capture.failed = SQLITE_IOERR_READ; /* as the hook's look at a row may end */
+    run(scope, SQL_STATEMENT, "INSERT INTO notes(id) VALUES('b')");
+    assert_int_equal(scope->file->capture.n, 1);
+    assert_int_equal(scope_file_commit(scope->file), ERR_IO);
+    assert_int_equal(scope_file_run(scope->file, TRANSACTION_ROLLBACK), ERR_OK);
+    assert_int_equal(scope->file->tx, tx);
+    capture_clear(&scope->file->capture);
+    check(scope, "INSERT INTO notes(id, text) VALUES('a', 'x')", A);
+}
+
 static void test_a_large_turn_leaves_no_memory_behind(void **state)
 {
     struct scope *scope = *state;
@@ -297,7 +314,9 @@ static void test_a_large_turn_leaves_no_memory_behind(void **state)
     assert_int_equal(scope->file->capture.n, 2000);
     capture_clear(&scope->file->capture);
     assert_int_equal(scope->file->capture.n, 0);
+    assert_int_equal(scope->file->capture.journal.len, 0);
     assert_in_range(scope->file->capture.bytes.capacity, 0, 1 << 20);
+    assert_in_range(scope->file->capture.journal.capacity, 0, 1 << 20);
 }
 
 #define SCOPE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -320,6 +339,7 @@ int main(void)
         SCOPE_TEST(test_what_migrations_write_is_not_recorded),
         SCOPE_TEST(test_a_rolled_back_savepoint_is_cut_off),
         SCOPE_TEST(test_a_bad_key_is_noticed),
+        SCOPE_TEST(test_a_turn_that_was_not_recorded_whole_is_not_committed),
         SCOPE_TEST(test_a_large_turn_leaves_no_memory_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

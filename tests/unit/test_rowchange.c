@@ -22,6 +22,7 @@ struct pair {
     struct row_table tables[TABLES_MAX];
     size_t n_tables;
     struct buf changes; /* since the last replay */
+    int expected;       /* what writing a change says */
 };
 
 static void run(sqlite3 *db, const char *sql)
@@ -47,7 +48,7 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
     (void)schema;
     (void)old_rowid;
     (void)new_rowid;
-    rowchange_write(&pair->changes, find_table(pair, name), db, op);
+    assert_int_equal(rowchange_write(&pair->changes, find_table(pair, name), db, op), pair->expected);
 }
 
 static void read_tables(struct pair *pair)
@@ -281,6 +282,41 @@ static void test_triggers_and_foreign_keys_are_in_the_changes(void **state)
                 "INSERT INTO parent VALUES('p', 1), ('minus', -1), ('q', 2)",
                 "INSERT INTO child VALUES('c1', 'p'), ('c2', 'p'), ('c3', 'q')", "INSERT INTO lost VALUES('l', 'q')",
                 "UPDATE parent SET id = 'r' WHERE id = 'p'", "DELETE FROM parent");
+}
+
+/* SQLite lets several rows have none in a table with rowids, and they could not be told apart. */
+static void test_a_key_that_is_null_is_told(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, "CREATE TABLE t(a TEXT, b INT, n, PRIMARY KEY(a, b)); INSERT INTO t VALUES('old', NULL, 1);"
+                     "CREATE TABLE n(n INTEGER PRIMARY KEY);");
+    pair.expected = SQLITE_CONSTRAINT_NOTNULL;
+    run(pair.original, "INSERT INTO t VALUES('x', NULL, 1)");
+    run(pair.original, "UPDATE t SET n = 2 WHERE a = 'old'");
+    run(pair.original, "DELETE FROM t WHERE a = 'old'");
+    pair.expected = SQLITE_OK;
+    run(pair.original, "INSERT INTO t VALUES('y', 1, NULL)");
+    run(pair.original, "INSERT INTO n VALUES(NULL)"); /* SQLite makes a number of it */
+    pair.expected = SQLITE_CONSTRAINT_NOTNULL;
+    run(pair.original, "UPDATE t SET a = NULL WHERE a = 'y'");
+    pair_close(&pair);
+}
+
+static void test_a_value_that_sqlite_cannot_say_is_told(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, "CREATE TABLE t(id TEXT PRIMARY KEY); CREATE TABLE more(id TEXT, a, b, PRIMARY KEY(id, b));");
+    struct row_table right = pair.tables[0];
+    pair.tables[0] = pair.tables[1];
+    pair.tables[0].name = right.name; /* with columns that are not there */
+    pair.expected = SQLITE_RANGE;
+    run(pair.original, "INSERT INTO t VALUES('x')");
+    run(pair.original, "UPDATE t SET id = 'y'");
+    run(pair.original, "DELETE FROM t");
+    pair.tables[0] = right;
+    pair_close(&pair);
 }
 
 /* ---- values ---- */
@@ -591,6 +627,8 @@ int main(void)
         cmocka_unit_test(test_a_change_that_does_not_fit_is_told),
         cmocka_unit_test(test_rows_that_come_from_another_table),
         cmocka_unit_test(test_triggers_and_foreign_keys_are_in_the_changes),
+        cmocka_unit_test(test_a_key_that_is_null_is_told),
+        cmocka_unit_test(test_a_value_that_sqlite_cannot_say_is_told),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_values_as_keys),
         cmocka_unit_test(test_what_is_cut_off_is_told),
