@@ -184,15 +184,15 @@ static enum err set_up(struct scope_file *file, bool has_leftover, int64_t now_m
     if (err != ERR_OK)
         return err;
     int64_t before = schema_version(&file->database);
-    capture_init(&file->capture, file->kind, file->database.db);
     err = migrations_apply(&file->kind->migrations, &file->database, ret_why);
+    capture_init(&file->capture, file->kind, file->database.db); /* the tables are those of the kind only now */
     if (err == ERR_OK)
         err = open_log(file, schema_version(&file->database) != before, now_ms, ret_why);
     if (err == ERR_OK)
         err = prepare_all(file, ret_why);
     if (err == ERR_OK)
         err = rely_on_journal(file, ret_why);
-    capture_clear(&file->capture); /* the file holds it already; clients are told of a migration by a reset */
+    capture_clear(&file->capture); /* the file holds it already */
     return err;
 }
 
@@ -371,6 +371,8 @@ enum err scope_file_run(struct scope_file *file, enum transaction_sql which)
 enum err scope_file_commit(struct scope_file *file)
 {
     enum err err = scope_file_run(file, TRANSACTION_COUNT);
+    if (err == ERR_OK && file->capture.failed != SQLITE_OK)
+        err = database_err(file->capture.failed); /* the journal would not carry all of it */
     if (err == ERR_OK)
         err = scope_file_run(file, TRANSACTION_COMMIT);
     if (err == ERR_OK)
