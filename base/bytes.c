@@ -88,6 +88,14 @@ void buf_consume(struct buf *buf, size_t len)
 {
     assert(len <= buf->len);
     buf->len -= len;
-    if (buf->len > 0)
+    if (buf->len > 0 && len > 0)
         memmove(buf->data, buf->data + len, buf->len);
+}
+
+void buf_trim(struct buf *buf, size_t *done)
+{
+    if (*done < buf->len - *done)
+        return;
+    buf_consume(buf, *done);
+    *done = 0;
 }

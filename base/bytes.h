@@ -18,6 +18,7 @@ struct slice {
 };
 
 #define SLICE(literal) ((struct slice){"" literal, sizeof(literal) - 1})
+#define SLICE_NONE     ((struct slice){NULL, 0})
 
 static inline struct slice slice_of(const void *data, size_t len)
 {
@@ -53,6 +54,10 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
 
 /* Drops the first `len` bytes. */
 void buf_consume(struct buf *buf, size_t len);
+
+/* The same for who reads from the front in small steps: `*done` bytes are done with. They are dropped, and `*done` is 0
+ * again, once what has to be moved for it is less. So a queue that is never quite empty does not grow for ever. */
+void buf_trim(struct buf *buf, size_t *done);
 
 static inline struct slice buf_slice(const struct buf *buf)
 {

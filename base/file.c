@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,4 +48,27 @@ enum err file_read(const char *path, size_t max, struct buf *ret)
     if (err != ERR_OK)
         ret->len = start;
     return err;
+}
+
+enum err dir_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 ? -1 : fsync(fd), saved_errno = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved_errno;
+    return failed == 0 ? ERR_OK : ERR_IO;
+}
+
+/* Syncs the entry of one that is there too: its maker may have died before that. But it may lie in a folder that is not
+ * ours to read. */
+enum err dir_make(const char *path)
+{
+    bool is_new = mkdir(path, 0700) == 0;
+    if (!is_new && errno != EEXIST)
+        return errno == ENOSPC ? ERR_FULL : ERR_IO;
+    char *copy = mem_dup(slice_str(path));
+    enum err err = dir_sync(dirname(copy));
+    free(copy);
+    return is_new ? err : ERR_OK;
 }

@@ -112,8 +112,8 @@ static ssize_t read_out(nghttp2_session *session, int32_t id, uint8_t *to, size_
     if (len > 0)
         memcpy(to, stream->out.data + stream->sent, len);
     stream->sent += len;
-    if (stream->sent == stream->out.len) {
-        stream->out.len = stream->sent = 0;
+    buf_trim(&stream->out, &stream->sent);
+    if (stream->out.len == 0) {
         if (stream->out.capacity > OUT_BATCH)
             buf_release(&stream->out);
         if (stream->finished)

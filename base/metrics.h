@@ -40,7 +40,7 @@ enum metric {
 #define METRICS_ENUM(id, name, kind, help) METRIC_##id,
     METRICS_TABLE(METRICS_ENUM)
 #undef METRICS_ENUM
-    METRIC_N
+        METRIC_N
 };
 
 void metric_add(enum metric metric, int64_t more);

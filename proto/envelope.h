@@ -8,11 +8,12 @@
  *   ATTACH   claims as JSON text                        ATTACHED  (empty)
  *   DETACH   (empty)                                    DENIED    (empty): `open` said no
  *   MESSAGE  one message of the client                  MESSAGE   one message for the client
- *   CREDIT   u32: so many bytes of MESSAGE payloads     CREDIT    the same, the other way round
+ *   CREDIT   u32: so many bytes of MESSAGE envelopes    CREDIT    the same, the other way round
  *            may be sent to this session again          CLOSE     u16 WebSocket code, then a reason
  *
- * Credit: each side may have at most ENVELOPE_WINDOW bytes of payload under way to a session (one message may go
- * over, so that a large one can travel at all). A socket that does not drain therefore holds at most that.
+ * Credit: each side may have at most ENVELOPE_WINDOW bytes of messages under way to a session, with their headers (one
+ * message may go over, so that a large one can travel at all). A socket that does not drain therefore holds at most
+ * that, and no number of empty messages costs nothing.
  */
 #ifndef PROTO_ENVELOPE_H
 #define PROTO_ENVELOPE_H
@@ -26,7 +27,7 @@
 enum {
     ENVELOPE_HEADER = 12,
     ENVELOPE_MAX = 64 << 20,     /* bytes of payload: a row is the largest thing that travels */
-    ENVELOPE_WINDOW = 256 << 10, /* bytes of MESSAGE payload under way per session and direction */
+    ENVELOPE_WINDOW = 256 << 10, /* bytes of MESSAGE envelopes under way per session and direction */
 };
 
 enum envelope_type {

@@ -214,7 +214,7 @@ static bool read_name(const struct fields *fields, enum field field, struct slic
 static struct slice present(const struct fields *fields, enum field field)
 {
     struct slice encoded = fields->encoded[field];
-    return is_nil(encoded) ? (struct slice){0} : encoded;
+    return is_nil(encoded) ? SLICE_NONE : encoded;
 }
 
 static struct shape read_shape(const struct fields *fields)
@@ -475,7 +475,7 @@ void frame_committed(struct buf *buf, struct slice tx, uint64_t seq, struct slic
 
 void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message)
 {
-    struct slice code_text = code == NULL ? (struct slice){0} : slice_str(code);
+    struct slice code_text = code == NULL ? SLICE_NONE : slice_str(code);
     char *out = buf_reserve(buf, FRAME_ROOM + tx.len + code_text.len + message.len);
     out = put_start(out, 3, "rejected");
     out = put_text(out, "txId", tx);

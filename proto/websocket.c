@@ -30,9 +30,10 @@ struct header {
     size_t len; /* of the header itself, the mask included */
 };
 
-void ws_decoder_init(struct ws_decoder *decoder, size_t message_max)
+void ws_decoder_init(struct ws_decoder *decoder, size_t keep_max, size_t message_max)
 {
-    *decoder = (struct ws_decoder){.message_max = message_max, .first = WS_CONTINUATION};
+    assert(keep_max <= message_max);
+    *decoder = (struct ws_decoder){.keep_max = keep_max, .message_max = message_max, .first = WS_CONTINUATION};
 }
 
 void ws_decoder_release(struct ws_decoder *decoder)
@@ -98,8 +99,7 @@ static enum ws_status check_header(const struct ws_decoder *decoder, const struc
     }
     if ((header->opcode == WS_CONTINUATION) != is_fragmented)
         return broken(ret_code, WS_CODE_PROTOCOL);
-    size_t so_far = is_fragmented ? decoder->partial.len : 0;
-    if (header->payload_len > decoder->message_max - so_far)
+    if (header->payload_len > decoder->message_max - decoder->so_far)
         return broken(ret_code, WS_CODE_TOO_LARGE);
     return WS_EVENT;
 }
@@ -136,7 +136,7 @@ static enum ws_status take_close(struct slice payload, struct ws_event *ret_even
     }
     if (!utf8_is_valid(payload))
         return broken(ret_code, WS_CODE_INVALID);
-    *ret_event = (struct ws_event){WS_CLOSE, payload, code};
+    *ret_event = (struct ws_event){.opcode = WS_CLOSE, .payload = payload, .code = code};
     return WS_EVENT;
 }
 
@@ -150,11 +150,12 @@ static enum ws_status take_data(struct ws_decoder *decoder, const struct header 
         payload = buf_slice(&decoder->partial);
     }
     decoder->first = header->final ? WS_CONTINUATION : opcode;
+    decoder->so_far = header->final ? 0 : payload.len;
     if (!header->final)
         return WS_MORE;
     if (opcode == WS_TEXT && !utf8_is_valid(payload))
         return broken(ret_code, WS_CODE_INVALID);
-    *ret_event = (struct ws_event){opcode, payload, 0};
+    *ret_event = (struct ws_event){.opcode = opcode, .payload = payload};
     return WS_EVENT;
 }
 
@@ -165,8 +166,68 @@ static enum ws_status take_frame(struct ws_decoder *decoder, const struct header
         return take_data(decoder, header, payload, ret_event, ret_code);
     if (header->opcode == WS_CLOSE)
         return take_close(payload, ret_event, ret_code);
-    *ret_event = (struct ws_event){header->opcode, payload, 0};
+    *ret_event = (struct ws_event){.opcode = header->opcode, .payload = payload};
     return WS_EVENT;
+}
+
+/* Messages that are too long to keep. */
+
+static bool is_too_long(const struct ws_decoder *decoder, const struct header *header)
+{
+    return !is_control(header->opcode) &&
+           (decoder->is_oversized || header->payload_len > decoder->keep_max - decoder->so_far);
+}
+
+static void begin_to_pass_over(struct ws_decoder *decoder, const struct header *header)
+{
+    buf_release(&decoder->partial);
+    if (header->opcode != WS_CONTINUATION)
+        decoder->first = header->opcode;
+    decoder->is_oversized = true;
+    decoder->is_last_frame = header->final;
+    decoder->skip = (size_t)header->payload_len;
+    decoder->so_far += decoder->skip;
+}
+
+static enum ws_status pass_over(struct ws_decoder *decoder, char **data, size_t *len, struct ws_event *ret_event)
+{
+    size_t passed = *len < decoder->skip ? *len : decoder->skip;
+    *data += passed;
+    *len -= passed;
+    decoder->skip -= passed;
+    if (decoder->skip > 0 || !decoder->is_last_frame)
+        return WS_MORE;
+    *ret_event = (struct ws_event){.opcode = decoder->first, .is_oversized = true};
+    ws_decoder_init(decoder, decoder->keep_max, decoder->message_max);
+    return WS_EVENT;
+}
+
+/* Takes one frame, or as much as there is of one that is passed over. WS_MORE: there was no whole frame, or only a
+ * fragment. */
+static enum ws_status take_next(struct ws_decoder *decoder, char **data, size_t *len, struct ws_event *ret_event,
+                                enum ws_code *ret_code)
+{
+    struct header header;
+    if (decoder->skip > 0)
+        return pass_over(decoder, data, len, ret_event);
+    enum ws_status status = read_header(slice_of(*data, *len), &header, ret_code);
+    if (status == WS_EVENT)
+        status = check_header(decoder, &header, ret_code);
+    if (status != WS_EVENT)
+        return status;
+    bool passes = is_too_long(decoder, &header);
+    if (*len < header.len || (!passes && *len - header.len < header.payload_len))
+        return WS_MORE;
+    char *payload = *data + header.len;
+    size_t payload_len = passes ? 0 : (size_t)header.payload_len;
+    *data = payload + payload_len;
+    *len -= header.len + payload_len;
+    if (passes) {
+        begin_to_pass_over(decoder, &header);
+        return pass_over(decoder, data, len, ret_event);
+    }
+    unmask(payload, payload_len, payload - MASK_LEN);
+    return take_frame(decoder, &header, slice_of(payload, payload_len), ret_event, ret_code);
 }
 
 enum ws_status ws_decode(struct ws_decoder *decoder, char **data, size_t *len, struct ws_event *ret_event,
@@ -175,22 +236,11 @@ enum ws_status ws_decode(struct ws_decoder *decoder, char **data, size_t *len, s
     if (decoder->first == WS_CONTINUATION)
         buf_release(&decoder->partial); /* the last event borrowed it */
     enum ws_status status;
+    size_t before;
     do {
-        struct header header;
-        status = read_header(slice_of(*data, *len), &header, ret_code);
-        if (status == WS_EVENT)
-            status = check_header(decoder, &header, ret_code);
-        if (status != WS_EVENT)
-            return status;
-        if (*len < header.len || *len - header.len < header.payload_len)
-            return WS_MORE;
-        char *payload = *data + header.len;
-        size_t payload_len = (size_t)header.payload_len;
-        unmask(payload, payload_len, payload - MASK_LEN);
-        *data = payload + payload_len;
-        *len -= header.len + payload_len;
-        status = take_frame(decoder, &header, slice_of(payload, payload_len), ret_event, ret_code);
-    } while (status == WS_MORE);
+        before = *len;
+        status = take_next(decoder, data, len, ret_event, ret_code);
+    } while (status == WS_MORE && *len < before);
     return status;
 }
 

@@ -2,7 +2,8 @@
  * websocket - RFC 6455 framing for a server: bytes to messages and back.
  *
  * A decoder keeps memory only while a message is incomplete. A message that arrived whole in one frame is unmasked in
- * place in the input and borrowed from there. No extensions, so a reserved bit is an error.
+ * place in the input and borrowed from there. One that is longer than its reader has a use for is passed over as it
+ * comes. No extensions, so a reserved bit is an error.
  */
 #ifndef PROTO_WEBSOCKET_H
 #define PROTO_WEBSOCKET_H
@@ -28,25 +29,32 @@ enum ws_code {
 };
 
 struct ws_decoder {
-    size_t message_max;   /* longer messages are WS_CODE_TOO_LARGE */
-    struct buf partial;   /* the message so far, when it came in pieces */
-    enum ws_opcode first; /* its opcode, while fragments are expected; else WS_CONTINUATION */
+    size_t keep_max;      /* longer messages are passed over */
+    size_t message_max;   /* those that are longer still are WS_CODE_TOO_LARGE */
+    enum ws_opcode first; /* of the message that is incomplete; else WS_CONTINUATION */
+    size_t so_far;        /* its length, */
+    struct buf partial;   /* and itself, when it comes in pieces */
+    bool is_oversized;    /* it is passed over, */
+    bool is_last_frame;   /* this frame is its last, */
+    size_t skip;          /* and so many bytes of the frame are still to come */
 };
 
 struct ws_event {
     enum ws_opcode opcode; /* WS_TEXT, WS_BINARY, WS_CLOSE, WS_PING, WS_PONG */
     struct slice payload;  /* borrowed until the next call; of WS_CLOSE: the reason, in words */
     uint16_t code;         /* WS_CLOSE: the peer's code, 1005 if it gave none */
+    bool is_oversized;     /* the message was longer than keep_max; the payload is empty */
 };
 
 enum ws_status { WS_EVENT, WS_MORE, WS_BROKEN };
 
-void ws_decoder_init(struct ws_decoder *decoder, size_t message_max);
+/* `keep_max` is at most `message_max`. */
+void ws_decoder_init(struct ws_decoder *decoder, size_t keep_max, size_t message_max);
 void ws_decoder_release(struct ws_decoder *decoder);
 
 /* Takes one frame from the front of `data` (which it unmasks in place) and moves `data`, `len` behind it.
- * WS_EVENT: something for the caller. WS_MORE: a whole frame is not there yet (or only a fragment was consumed and
- * no more is there). WS_BROKEN: the connection must be closed with `*ret_code`. */
+ * WS_EVENT: something for the caller. WS_MORE: a whole frame is not there yet (or only a fragment, or what is
+ * passed over, was consumed and no more is there). WS_BROKEN: the connection must be closed with `*ret_code`. */
 enum ws_status ws_decode(struct ws_decoder *decoder, char **data, size_t *len, struct ws_event *ret_event,
                          enum ws_code *ret_code);
 

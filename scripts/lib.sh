@@ -63,6 +63,8 @@ install_packages() {
     quietly apt "${as_root[@]}" apt-get update
     quietly apt "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 "${missing[@]}"
+    # What is there now, configure has not seen yet.
+    rm -f build*/configured-with
 }
 
 missing_packages() {
@@ -83,9 +85,10 @@ install_node() {
 # Build
 #
 
-# build DIR [CONFIGURE ARGUMENT...]: bring the build in DIR up to date. Once configured, make does the rest itself.
+# build DIR [CONFIGURE ARGUMENT...]: bring the build in DIR up to date. Once configured, make keeps its Makefile so too.
 build() {
     configure "$@"
+    quietly "makefile-$1" make -C "$1" Makefile
     make -s -C "$1" -j"$jobs"
 }
 
@@ -96,7 +99,7 @@ configure() {
         step "generating configure"
         quietly autoreconf autoreconf --install
     fi
-    [ -e "$dir/Makefile" ] && [ "$(cat "$dir/configured-with" 2>/dev/null)" = "$*" ] && return
+    [ -e "$dir/Makefile" ] && cmp -s "$dir/configured-with" <(printf '%s\n' "$*") && return
     step "configuring $dir${*:+ with $*}"
     mkdir -p "$dir"
     (cd "$dir" && quietly "configure-$dir" "$root/configure" "$@")
@@ -255,7 +258,8 @@ report() {
 
 # The tests that failed with what follows them, or else the end of the log.
 show_failures() {
-    grep -vE '^ *(ok |PASS: )' "$1" | grep -E -A20 '^ *not ok |^ *(FAIL|ERROR|XPASS): ' | head -150 | grep . || tail -40 "$1"
+    grep -vE '^ *(ok |PASS: )' "$1" | grep -E -A20 '^ *not ok |^ *(FAIL|ERROR|XPASS): | error: ' | head -150 | grep . ||
+        tail -40 "$1"
 }
 
 # The last line, and the exit code.

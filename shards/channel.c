@@ -88,7 +88,7 @@ size_t channel_end_message(struct channel *channel)
     struct buf *buf = h2_stream_out(channel->stream);
     envelope_end(buf, channel->begun);
     h2_stream_wake(channel->stream);
-    return buf->len - channel->begun - ENVELOPE_HEADER;
+    return buf->len - channel->begun;
 }
 
 void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload)

@@ -25,9 +25,9 @@ struct channel {
     struct actor *actor;
     struct list link; /* on the actor's channels */
     struct table sessions;
-    struct buf in;      /* the beginning of an envelope */
-    size_t n_requests;  /* of this channel, waiting in the inbox */
-    size_t begun;       /* of the message under way */
+    struct buf in;     /* the beginning of an envelope */
+    size_t n_requests; /* of this channel, waiting in the inbox */
+    size_t begun;      /* of the message under way */
 };
 
 /* `actor` NULL: a stream that is no scope's. */
@@ -42,10 +42,10 @@ bool channel_receive(struct channel *channel, struct slice data);
 /* The stream has ended: all its sessions will be detached. */
 void channel_end(struct channel *channel);
 
-struct session *channel_find(const struct channel *channel, uint32_t session);
+struct session *channel_find(const struct channel *channel, uint32_t id);
 
-/* One message for a session, written in place: begin, append, end (which returns the message's length). A channel
- * whose router has gone swallows it. */
+/* One message for a session, written in place: begin, append, end (which returns what it takes of the credit). A
+ * channel whose router has gone swallows it. */
 struct buf *channel_begin_message(struct channel *channel, uint32_t session);
 size_t channel_end_message(struct channel *channel);
 

@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "shards/scope/kind.h"
 #include "shards/shard.h"
@@ -45,7 +45,7 @@ static void configure_sqlite(void)
 
 static bool make_dir(const char *path, struct problems *problems)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+    if (dir_make(path) == ERR_OK)
         return true;
     problems_add(problems, "%s: %s", path, strerror(errno));
     return false;
@@ -72,7 +72,7 @@ static void run_threads(struct shard **shards, unsigned n, const sigset_t *stop_
     for (unsigned i = 0; i < n; i++) {
         int failed = pthread_create(&threads[i], NULL, run_shard, shards[i]);
         assert(failed == 0);
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "shard-%u", i);
         pthread_setname_np(threads[i], name);
     }
@@ -98,9 +98,8 @@ static bool start(const struct worker_options *options, const struct app *app, s
 
     bool ok = make_dir(options->data_dir, problems) && make_dir(options->run_dir, problems);
     for (; ok && n < options->n_shards; n++) {
-        shards[n] = shard_new(&(struct shard_options){n, options->n_shards, options->data_dir, options->run_dir, app,
-                                                      kinds},
-                              problems);
+        shards[n] = shard_new(
+            &(struct shard_options){n, options->n_shards, options->data_dir, options->run_dir, app, kinds}, problems);
         if (shards[n] == NULL)
             ok = false;
         if (!ok)

@@ -40,6 +40,19 @@ void deliver_empty_page(struct session *session, struct slice fetch_id, uint64_t
     end(session);
 }
 
+void deliver_receipt(struct session *session, struct slice tx, const struct feed *feed)
+{
+    struct outcome outcome = {0};
+    enum err err = receipts_find(&feed->file->receipts, &session->claims, tx, &outcome);
+    if (err == ERR_OK) {
+        frame_committed(begin(session), tx, outcome.seq, buf_slice(&outcome.result));
+        end(session);
+    } else {
+        feed->file->failed = err;
+    }
+    outcome_release(&outcome);
+}
+
 void deliver_bytes(struct session *session, struct slice frame)
 {
     buf_append_slice(begin(session), frame);
@@ -99,15 +112,20 @@ static bool deliver_turn(struct session *session, const struct feed *feed, bool 
     return true;
 }
 
-static void deliver_entry(struct session *session, const struct feed *feed, const struct changelog_entry *entry,
+/* False if the row could not be read. */
+static bool deliver_entry(struct session *session, const struct feed *feed, const struct changelog_entry *entry,
                           struct buf *row)
 {
     row->len = 0;
     bool exists = entry->op != OP_DELETE && scope_file_read_row(feed->file, entry->collection, entry->key, row);
+    if (feed->file->failed != ERR_OK)
+        return false;
     deliver_change(session, entry->collection, entry->key, exists ? entry->op : OP_DELETE, buf_slice(row), entry->seq);
+    advance(session, entry->seq);
+    return true;
 }
 
-/* From the log, behind `after`. False if the credit ran out. */
+/* From the log, behind `after`. False if the credit ran out, or the file failed. */
 static bool deliver_log(struct session *session, const struct feed *feed, uint64_t after, bool *ret_any)
 {
     struct changelog *log = &feed->file->log;
@@ -118,16 +136,13 @@ static bool deliver_log(struct session *session, const struct feed *feed, uint64
     while (changelog_next(log, &entry)) {
         if (entry.collection == NULL || !anyone_takes(session, entry.collection, entry.seq))
             continue;
-        done = session->credit > 0;
+        done = session->credit > 0 && deliver_entry(session, feed, &entry, &row);
         if (!done)
             break;
-        deliver_entry(session, feed, &entry, &row);
-        advance(session, entry.seq);
         *ret_any = true;
     }
-    changelog_done(log);
     buf_release(&row);
-    return done;
+    return scope_file_end_read(feed->file, log->read) && done;
 }
 
 /* The lowest position of a live subscription; the head if there is none. */
@@ -189,7 +204,7 @@ static void deliver_row(struct session *session, struct sub *sub, sqlite3_stmt *
     end(session);
 }
 
-/* Sends rows as far as the credit goes. True at the last row. */
+/* Sends rows as far as the credit goes. True behind the last row. */
 static bool deliver_rows(struct session *session, struct sub *sub, const struct feed *feed)
 {
     sqlite3_stmt *slice = seek_slice(sub, feed);
@@ -200,11 +215,11 @@ static bool deliver_rows(struct session *session, struct sub *sub, const struct 
         if (session->credit <= 0)
             buf_append_slice(&last, column_slice(slice, (int)sub->collection->key));
     }
-    sqlite3_reset(slice);
+    bool is_whole = slice != NULL && scope_file_end_read(feed->file, slice) && !more;
     buf_release(&sub->key);
     sub->key = last;
     buf_release(&row);
-    return !more;
+    return is_whole;
 }
 
 bool deliver_snapshot(struct session *session, struct sub *sub, const struct feed *feed)

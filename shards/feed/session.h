@@ -6,8 +6,8 @@
  * number, the last seq that it was given; a catch-up is a subscription that starts low. A session whose credit is used
  * up simply stays where it is, and goes on from the log when there is credit again.
  *
- * The boundary of a resume (proto/wire.md): from the first `since` of a burst of `sub`s until the burst is over and none
- * of its subscriptions is pending, every boundary carries the lowest `since`.
+ * The boundary of a resume (proto/wire.md): from the first `since` of a burst of `sub`s until the burst is over and
+ * none of its subscriptions is pending, every boundary carries the lowest `since`.
  *
  * Ownership: its channel's table; its claims are its own. Thread: its shard.
  */
@@ -39,8 +39,8 @@ struct sub {
     struct slice id;
     const struct collection *collection;
     enum sub_state state;
-    uint64_t from;   /* SUB_LIVE: the last seq that it was given; SUB_SNAPSHOT: the seq at which it began */
-    struct buf key;  /* SUB_SNAPSHOT: the last key that was sent; no key is empty */
+    uint64_t from;       /* SUB_LIVE: the last seq that it was given; SUB_SNAPSHOT: the seq at which it began */
+    struct buf key;      /* SUB_SNAPSHOT: the last key that was sent; no key is empty */
     bool is_catching_up; /* SUB_LIVE: an `uptodate` of its own is due */
     bool is_in_burst;
     bool has_since;
@@ -57,12 +57,12 @@ struct session {
     struct claims claims;
     struct list subs;
     size_t n_subs;
-    struct list todo;    /* items */
-    int64_t credit;      /* bytes that may still be sent */
-    uint32_t consumed;   /* bytes of requests done with, not yet given back as credit */
-    bool owes_boundary;  /* changes were given, but the head was not reached */
+    struct list todo;   /* items */
+    int64_t credit;     /* bytes that may still be sent */
+    uint32_t consumed;  /* bytes of requests done with, not yet given back as credit */
+    bool owes_boundary; /* changes were given, but the head was not reached */
     bool is_burst_over;
-    bool is_holding;     /* boundaries carry hold_seq */
+    bool is_holding; /* boundaries carry hold_seq */
     uint64_t hold_seq;
     int64_t last_sub_us;
 };
@@ -71,7 +71,7 @@ struct session {
 struct session *session_new(struct channel *channel, uint32_t id, struct claims *claims);
 void session_free(struct session *session);
 
-/* A sub, unsub or fetch has arrived. `cost` is the length of its message. */
+/* A sub, unsub or fetch has arrived. `cost` is what it takes of the credit. */
 void session_on_sub(struct session *session, const struct frame *frame, const struct feed *feed, int64_t now_us,
                     uint32_t cost);
 void session_on_unsub(struct session *session, struct slice id, uint32_t cost);

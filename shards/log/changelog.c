@@ -38,8 +38,8 @@ static enum err read_head(struct changelog *log, struct database *database, int6
 /* Reads what is stored of a collection. False if there is nothing, or it stands for something else now. */
 static bool read_collection(struct changelog *log, const struct collection *collection, struct database *database)
 {
-    sqlite3_stmt *read = database_prepare(
-        database, SQL_OURS, "SELECT id, floor, fingerprint FROM _sync_collections WHERE name = ?", NULL);
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS,
+                                          "SELECT id, floor, fingerprint FROM _sync_collections WHERE name = ?", NULL);
     if (read == NULL)
         return false;
     sqlite3_bind_text(read, 1, collection->def->name, -1, SQLITE_STATIC);
@@ -99,8 +99,8 @@ enum err changelog_open(struct changelog *log, const struct kind *kind, struct d
     log->append = database_prepare(
         database, SQL_OURS, "INSERT OR REPLACE INTO _sync_log(seq, collection, key, op, at) VALUES(?, ?, ?, ?, ?)",
         ret_why);
-    log->read = database_prepare(
-        database, SQL_OURS, "SELECT seq, collection, key, op FROM _sync_log WHERE seq > ? ORDER BY seq", ret_why);
+    log->read = database_prepare(database, SQL_OURS,
+                                 "SELECT seq, collection, key, op FROM _sync_log WHERE seq > ? ORDER BY seq", ret_why);
     if (log->append == NULL || log->read == NULL)
         return ERR_DAMAGED;
     enum err err = read_head(log, database, now_ms, ret_why);
@@ -134,8 +134,8 @@ static enum err append(struct changelog *log, int64_t id, struct slice key, int 
     return ERR_OK;
 }
 
-enum err changelog_append(struct changelog *log, const struct collection *collection, struct slice key,
-                          enum op_type op, int64_t now_ms)
+enum err changelog_append(struct changelog *log, const struct collection *collection, struct slice key, enum op_type op,
+                          int64_t now_ms)
 {
     return append(log, log->ids[collection->number], key, (int)op, now_ms);
 }
@@ -170,9 +170,4 @@ bool changelog_next(struct changelog *log, struct changelog_entry *ret_entry)
         .op = (enum op_type)op,
     };
     return true;
-}
-
-void changelog_done(struct changelog *log)
-{
-    sqlite3_reset(log->read);
 }

@@ -42,14 +42,14 @@ enum err changelog_open(struct changelog *log, const struct kind *kind, struct d
 void changelog_release(struct changelog *log);
 
 /* Assigns the next seq to a change of `key`. A negative err is a failed write. */
-enum err changelog_append(struct changelog *log, const struct collection *collection, struct slice key,
-                          enum op_type op, int64_t now_ms);
+enum err changelog_append(struct changelog *log, const struct collection *collection, struct slice key, enum op_type op,
+                          int64_t now_ms);
 enum err changelog_ack(struct changelog *log, int64_t now_ms);
 
-/* Walks the entries behind `after`, in order. Every seek is ended by changelog_done in the same turn. */
+/* Walks the entries behind `after`, in order. Every seek is ended in the same turn, by resetting log->read: its code
+ * tells an end of the log from a failure. */
 void changelog_seek(struct changelog *log, uint64_t after);
 bool changelog_next(struct changelog *log, struct changelog_entry *ret_entry);
-void changelog_done(struct changelog *log);
 
 /* Where a scope that is created now starts. */
 uint64_t changelog_start(int64_t now_ms);

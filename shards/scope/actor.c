@@ -64,10 +64,8 @@ void actor_mark_dirty(struct actor *actor)
 void actor_request(struct actor *actor, struct channel *channel, const struct envelope *envelope)
 {
     struct request *request = mem_alloc(sizeof *request + envelope->payload.len);
-    *request = (struct request){.channel = channel,
-                                .type = envelope->type,
-                                .session = envelope->session,
-                                .len = envelope->payload.len};
+    *request = (struct request){
+        .channel = channel, .type = envelope->type, .session = envelope->session, .len = envelope->payload.len};
     if (request->len > 0)
         memcpy(request->payload, envelope->payload.data, request->len);
     channel->n_requests++;
@@ -111,8 +109,8 @@ static bool open_file(struct actor *actor, bool create)
         return true;
     struct buf why = {0};
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
-    enum err err = scope_file_open(path, &actor->name, actor->feed.kind, create, clock_wall_ms(), &actor->feed.file,
-                                   &why);
+    enum err err =
+        scope_file_open(path, &actor->name, actor->feed.kind, create, clock_wall_ms(), &actor->feed.file, &why);
     free(path);
     actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
     if (err == ERR_OK) {
@@ -204,7 +202,7 @@ static void on_sub(struct actor *actor, struct session *session, const struct fr
 static void on_message(struct actor *actor, struct session *session, struct slice message)
 {
     struct frame frame;
-    uint32_t cost = (uint32_t)message.len;
+    uint32_t cost = ENVELOPE_HEADER + (uint32_t)message.len;
     if (!frame_decode(message, &frame)) {
         metric_add(METRIC_SHARD_FRAMES_DROPPED, 1);
         session_consume(session, cost);
@@ -305,8 +303,14 @@ static void free_ended_channels(struct actor *actor)
 
 bool actor_release(struct actor *actor)
 {
-    LIST_FOREACH(link, &actor->sessions)
-        session_turn(LIST_ITEM(link, struct session, link), &actor->feed);
+    LIST_FOREACH(link, &actor->sessions) {
+        struct session *session = LIST_ITEM(link, struct session, link);
+        if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
+            session_turn(session, &actor->feed);
+    }
+    struct scope_file *file = actor->feed.file;
+    if (file != NULL && file->failed != ERR_OK)
+        actor_fail(actor, "read", file->failed, slice_str(sqlite3_errmsg(file->database.db)));
     feed_end_turn(&actor->feed);
     free_ended_channels(actor);
     return !list_is_empty(&actor->inbox);

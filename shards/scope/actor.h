@@ -18,7 +18,7 @@
 #include "shards/feed/feed.h"
 
 enum {
-    ACTOR_TURN_US = 5000,     /* of one turn, after which it yields to its neighbours */
+    ACTOR_TURN_US = 5000,      /* of one turn, after which it yields to its neighbours */
     ACTOR_TURN_CHANGES = 1000, /* row changes of one turn, likewise; a single transaction may go over */
 };
 

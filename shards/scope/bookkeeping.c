@@ -7,7 +7,7 @@ static const char TABLES[] =
     "CREATE TABLE _sync_collections("
     "  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, floor INTEGER NOT NULL, fingerprint TEXT NOT NULL);"
     "CREATE TABLE _sync_log("
-    "  seq INTEGER PRIMARY KEY," /* of the key's latest change */
+    "  seq INTEGER PRIMARY KEY,"     /* of the key's latest change */
     "  collection INTEGER NOT NULL," /* _sync_collections.id; 0: a transaction that changed nothing */
     "  key TEXT NOT NULL,"
     "  op INTEGER NOT NULL," /* 0 insert, 1 update, 2 delete, 3 nothing */
@@ -15,9 +15,9 @@ static const char TABLES[] =
     "  UNIQUE(collection, key));"
     "CREATE TABLE _sync_receipts("
     "  iss TEXT NOT NULL, sub TEXT NOT NULL, tx TEXT NOT NULL,"
-    "  seq INTEGER NOT NULL," /* the transaction's own last position */
+    "  seq INTEGER NOT NULL,"    /* the transaction's own last position */
     "  code TEXT, message TEXT," /* of a rejection; a commit has no message */
-    "  result BLOB," /* of a commit: the encoded value of the answer */
+    "  result BLOB,"             /* of a commit: the encoded value of the answer */
     "  at INTEGER NOT NULL,"
     "  PRIMARY KEY(iss, sub, tx)) WITHOUT ROWID;"
     "CREATE TABLE _sync_migrations(number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL);"

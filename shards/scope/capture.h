@@ -5,7 +5,8 @@
  * What a savepoint takes back is cut off here too, by the mark that was taken before it. Changes of tables that are no
  * collection are not recorded.
  *
- * Thread: the connection's. Set up before any statement is prepared: some of SQLite's shortcuts skip the hook otherwise.
+ * Thread: the connection's. Set up before any statement is prepared: some of SQLite's shortcuts skip the hook
+ * otherwise.
  */
 #ifndef SHARDS_SCOPE_CAPTURE_H
 #define SHARDS_SCOPE_CAPTURE_H

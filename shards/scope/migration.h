@@ -26,8 +26,7 @@ struct migrations {
 };
 
 /* Reads the folder. False, with problems added, if a name or number is wrong or a file cannot be read. */
-bool migrations_load(struct migrations *migrations, const char *app_dir, const char *folder,
-                     struct problems *problems);
+bool migrations_load(struct migrations *migrations, const char *app_dir, const char *folder, struct problems *problems);
 void migrations_release(struct migrations *migrations);
 
 /* Runs what has not run yet. On failure `ret_why` says which file and why, and nothing of that file remains. */

@@ -20,9 +20,9 @@ struct step {
     const struct write_plan *plan; /* NULL of a delete */
     const struct op *op;
     struct outcome *outcome;
-    struct cell *cells;  /* by column number */
+    struct cell *cells;   /* by column number */
     sqlite3_stmt *stored; /* stands on the row as it is, or NULL */
-    size_t n_sent;       /* columns that the client wrote */
+    size_t n_sent;        /* columns that the client wrote */
 };
 
 static const char *const OP_NAMES[] = {[OP_INSERT] = "insert", [OP_UPDATE] = "update", [OP_DELETE] = "delete"};

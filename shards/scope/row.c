@@ -56,7 +56,7 @@ int value_bind(sqlite3_stmt *statement, int parameter, const struct value *value
     case VALUE_NESTED:
         break;
     }
-    assert(!"a nested value is no column's value");
+    assert(false && "a nested value is no column's value");
     return SQLITE_MISUSE;
 }
 

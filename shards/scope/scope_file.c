@@ -2,24 +2,19 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/file.h"
 #include "shards/scope/bookkeeping.h"
 #include "shards/scope/row.h"
 
 static const char *const TRANSACTION_TEXTS[TRANSACTION_SQL_N] = {
-    [TRANSACTION_BEGIN] = "BEGIN IMMEDIATE",
-    [TRANSACTION_COMMIT] = "COMMIT",
-    [TRANSACTION_ROLLBACK] = "ROLLBACK",
-    [SAVEPOINT_BEGIN] = "SAVEPOINT mutation",
-    [SAVEPOINT_RELEASE] = "RELEASE mutation",
-    [SAVEPOINT_ROLLBACK] = "ROLLBACK TO mutation",
+    [TRANSACTION_BEGIN] = "BEGIN IMMEDIATE",  [TRANSACTION_COMMIT] = "COMMIT",
+    [TRANSACTION_ROLLBACK] = "ROLLBACK",      [SAVEPOINT_BEGIN] = "SAVEPOINT mutation",
+    [SAVEPOINT_RELEASE] = "RELEASE mutation", [SAVEPOINT_ROLLBACK] = "ROLLBACK TO mutation",
 };
 
 char *scope_file_path(const char *data_dir, const struct scope_name *name)
@@ -32,32 +27,7 @@ char *scope_file_path(const char *data_dir, const struct scope_name *name)
     return path;
 }
 
-static enum err sync_dir(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int failed = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0)
-        close(fd);
-    return failed == 0 ? ERR_OK : ERR_IO;
-}
-
-/* The slot's folder, durable with its entry in the data folder. */
-static enum err make_dir(const char *path)
-{
-    char *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
-    enum err err = ERR_OK;
-    if (mkdir(dir, 0700) == 0) {
-        char *parent = mem_dup(slice_of(dir, (size_t)(strrchr(dir, '/') - dir)));
-        err = sync_dir(parent);
-        free(parent);
-    } else if (errno != EEXIST) {
-        err = errno == ENOSPC ? ERR_FULL : ERR_IO;
-    }
-    free(dir);
-    return err;
-}
-
-/* What a crash left of an earlier attempt: SQLite would take its WAL for that of the new file. */
+/* What is left of an attempt that failed, or that a crash ended: SQLite would take its WAL for that of the next one. */
 static void remove_leftovers(const char *path)
 {
     char *wal = NULL;
@@ -68,36 +38,50 @@ static void remove_leftovers(const char *path)
     free(wal);
 }
 
+/* Everything that a file holds before its migrations, and all of it in the file itself: closing a database writes its
+ * WAL back too, but does not say when that failed. */
+static enum err fill_file(struct database *database, const struct scope_name *name, struct buf *ret_why)
+{
+    enum err err = bookkeeping_create(database, ret_why);
+    char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q)", (int)name->len, name->text);
+    if (err == ERR_OK)
+        err = database_run(database, SQL_OURS, sql, ret_why);
+    sqlite3_free(sql);
+    if (err != ERR_OK)
+        return err;
+    int code = sqlite3_wal_checkpoint_v2(database->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (code != SQLITE_OK)
+        buf_printf(ret_why, "%s", sqlite3_errmsg(database->db));
+    return code == SQLITE_OK ? ERR_OK : database_err(code);
+}
+
 /* A new file is made under another name and renamed, so that there is never half of one. */
 static enum err create_file(const char *path, const struct scope_name *name, struct buf *ret_why)
 {
     struct database database;
-    char *fresh = NULL;
+    char *fresh = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
     if (asprintf(&fresh, "%s.new", path) < 0)
         abort();
-    enum err err = make_dir(path);
+    enum err err = dir_make(dir);
     if (err != ERR_OK)
         buf_printf(ret_why, "%s: %s", path, strerror(errno));
     remove_leftovers(fresh);
     if (err == ERR_OK)
         err = database_open(&database, fresh, true, ret_why);
     if (err == ERR_OK) {
-        err = bookkeeping_create(&database, ret_why);
-        char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q)", (int)name->len, name->text);
-        if (err == ERR_OK)
-            err = database_run(&database, SQL_OURS, sql, ret_why);
-        sqlite3_free(sql);
-        database_close(&database); /* writes the WAL back and removes it */
+        err = fill_file(&database, name, ret_why);
+        database_close(&database);
     }
     if (err == ERR_OK && rename(fresh, path) < 0) {
         buf_printf(ret_why, "%s: %s", path, strerror(errno));
         err = ERR_IO;
     }
-    if (err == ERR_OK) {
-        *strrchr(fresh, '/') = '\0';
-        err = sync_dir(fresh);
-    }
+    if (err != ERR_OK)
+        remove_leftovers(fresh);
+    if (err == ERR_OK)
+        err = dir_sync(dir);
     free(fresh);
+    free(dir);
     return err;
 }
 
@@ -149,8 +133,7 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
 
 static int64_t schema_version(struct database *database)
 {
-    sqlite3_stmt *read =
-        database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
     int64_t version = read != NULL && sqlite3_step(read) == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
     sqlite3_finalize(read);
     return version;
@@ -170,15 +153,23 @@ static enum err set_up(struct scope_file *file, const struct scope_name *name, i
     return err == ERR_OK ? prepare_all(file, ret_why) : err;
 }
 
+/* Only of a file that is certainly not there may be said that the scope is empty. */
+static enum err find_file(const char *path, struct buf *ret_why)
+{
+    if (access(path, F_OK) == 0)
+        return ERR_OK;
+    if (errno == ENOENT)
+        return ERR_NOT_FOUND;
+    buf_printf(ret_why, "%s: %s", path, strerror(errno));
+    return ERR_IO;
+}
+
 enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
                          int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
 {
-    enum err err = ERR_OK;
-    if (access(path, F_OK) != 0) {
-        if (!create)
-            return ERR_NOT_FOUND;
+    enum err err = find_file(path, ret_why);
+    if (err == ERR_NOT_FOUND && create)
         err = create_file(path, name, ret_why);
-    }
     if (err != ERR_OK)
         return err;
     struct scope_file *file = mem_zero(1, sizeof *file);
@@ -261,9 +252,20 @@ sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collect
                                    enum collection_sql which)
 {
     sqlite3_stmt **statement = &file->collections[collection->number].of[which];
-    if (*statement == NULL && collection->sql[which] != NULL)
-        *statement = collection_prepare(collection, which, &file->database, NULL);
+    if (*statement != NULL || collection->sql[which] == NULL)
+        return *statement;
+    *statement = collection_prepare(collection, which, &file->database, NULL);
+    if (*statement == NULL)
+        file->failed = database_err(sqlite3_errcode(file->database.db));
     return *statement;
+}
+
+bool scope_file_end_read(struct scope_file *file, sqlite3_stmt *statement)
+{
+    int code = sqlite3_reset(statement); /* says what the last step said, unless that was a row or the end */
+    if (code != SQLITE_OK)
+        file->failed = database_err(code);
+    return code == SQLITE_OK;
 }
 
 static sqlite3_stmt *prepare_update(struct scope_file *file, const struct collection *collection, const bool *columns)
@@ -307,6 +309,5 @@ bool scope_file_read_row(struct scope_file *file, const struct collection *colle
     bool found = sqlite3_step(read) == SQLITE_ROW;
     if (found)
         row_write(row, collection, read);
-    sqlite3_reset(read);
-    return found;
+    return scope_file_end_read(file, read) && found;
 }

@@ -51,6 +51,7 @@ struct scope_file {
     struct command_statements *commands;
     sqlite3_stmt *open;
     sqlite3_stmt *transaction[TRANSACTION_SQL_N];
+    enum err failed; /* something could not be prepared or read: what came of it, at the end of it, is no answer */
 };
 
 /* The file of a scope: DIR/SLOT/HASH.db. The caller frees the text. */
@@ -65,7 +66,7 @@ void scope_file_close(struct scope_file *file);
 /* Whether `open` lets these claims in. */
 bool scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms);
 
-/* A statement of a collection, prepared by now; NULL if there is nothing to do or ask. */
+/* A statement of a collection, prepared by now; NULL if there is nothing to do or ask, or if the file has failed. */
 sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collection *collection,
                                    enum collection_sql which);
 
@@ -79,7 +80,10 @@ enum err scope_file_run(struct scope_file *file, enum transaction_sql which);
 bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,
                      const struct claims *claims, int64_t now_ms, sqlite3_stmt **cached);
 
-/* Appends the row of that key as the client sees it. False if there is none. */
+/* Ends a read, and notes it if it failed rather than came to its end. False if it failed. */
+bool scope_file_end_read(struct scope_file *file, sqlite3_stmt *statement);
+
+/* Appends the row of that key as the client sees it. False if there is none, or if the file has failed. */
 bool scope_file_read_row(struct scope_file *file, const struct collection *collection, struct slice key,
                          struct buf *row);
 

@@ -26,7 +26,7 @@ static enum err run_statements(struct scope_file *file, const struct frame *fram
     enum err err = frame->type == FRAME_MUT ? mutation_run(file, frame, outcome) : command_run(file, frame, outcome);
     if (err == ERR_OK && !outcome->is_rejected)
         check_deferred(file, outcome);
-    return err;
+    return err == ERR_OK ? file->failed : err;
 }
 
 /* Each row change takes a position; a transaction without one takes one all the same. */

@@ -8,14 +8,8 @@
 
 static bool check_keys(const struct app *app, struct problems *problems)
 {
-    if (app->keys == NULL)
-        return true;
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", app->dir, app->keys) < 0)
-        abort();
-    struct keyset *keys = keyset_load(path, problems);
-    free(path);
-    bool ok = keys != NULL;
+    struct keyset *keys = keyset_load_for(app, problems);
+    bool ok = keys != NULL || app->keys == NULL;
     keyset_free(keys);
     return ok;
 }

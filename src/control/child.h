@@ -16,7 +16,7 @@ enum { CHILD_ARGS_MAX = 16 };
 struct child {
     const char *role;
     const char *argv[CHILD_ARGS_MAX]; /* ended by NULL; --ready-fd is added */
-    int inherited_fd; /* a descriptor of ours that it gets too, or -1 */
+    int inherited_fd;                 /* a descriptor of ours that it gets too, or -1 */
     struct loop *loop;
     void (*on_ready)(void *arg);
     void *arg;

@@ -41,8 +41,10 @@ int worker_command(int argc, char **argv)
 
 int router_command(int argc, char **argv)
 {
-    enum { ALLOWED = OPTION_DATA | OPTION_RUN | OPTION_SHARDS | OPTION_READY_FD | OPTION_LISTEN | OPTION_LISTEN_FD |
-                     OPTION_DEV };
+    enum {
+        ALLOWED =
+            OPTION_DATA | OPTION_RUN | OPTION_SHARDS | OPTION_READY_FD | OPTION_LISTEN | OPTION_LISTEN_FD | OPTION_DEV
+    };
     struct options options;
     struct problems problems = {0};
     struct buf address = {0};
@@ -52,8 +54,8 @@ int router_command(int argc, char **argv)
     if (options.listen_fd < 0)
         options.listen_fd = router_listen(options.listen, &address, &problems);
     bool ok = options.listen_fd >= 0 &&
-              router_run(&(struct router_options){options.app_dir, options.run_dir, options.n_shards,
-                                                  options.listen_fd, options.is_dev, options.ready_fd},
+              router_run(&(struct router_options){options.app_dir, options.run_dir, options.n_shards, options.listen_fd,
+                                                  options.is_dev, options.ready_fd},
                          &problems);
     buf_release(&address);
     options_release(&options);

@@ -96,8 +96,7 @@ bool options_parse(int argc, char **argv, unsigned allowed, struct options *ret_
         if ((allowed & TABLE[i].bit) != 0)
             longs[n++] = (struct option){TABLE[i].name, TABLE[i].value == NULL ? no_argument : required_argument, NULL,
                                          1000 + i};
-    *ret_options =
-        (struct options){.data_dir = "data", .listen = "127.0.0.1:8080", .listen_fd = -1, .ready_fd = -1};
+    *ret_options = (struct options){.data_dir = "data", .listen = "127.0.0.1:8080", .listen_fd = -1, .ready_fd = -1};
     optind = 0;
     while ((found = getopt_long(argc, argv, "h", longs, &index)) != -1) {
         if (found == 'h') {

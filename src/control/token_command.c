@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "proto/app.h"
 #include "proto/json.h"
 #include "proto/utf8.h"
@@ -181,15 +180,11 @@ static struct app *load_app(const char *name, struct problems *problems)
 
 static struct keyset *load_keys(const struct app *app, struct problems *problems)
 {
-    struct buf path = {0};
     if (app->keys == NULL) {
         problems_add(problems, "%s/app.json: auth.keys is missing, so there is no key to sign with", app->dir);
         return NULL;
     }
-    buf_printf(&path, "%s/%s", app->dir, app->keys);
-    struct keyset *keyset = keyset_load(path.data, problems);
-    buf_release(&path);
-    return keyset;
+    return keyset_load_for(app, problems);
 }
 
 /* ---- the token ---- */
@@ -246,7 +241,6 @@ int token_command(int argc, char **argv)
     struct request request = {.ttl_s = 3600, .claims = cJSON_CreateObject()};
     bool wants_help = false;
     int status = EXIT_USAGE;
-    log_init("token", LOG_ERROR); /* that the keys of an example can be read by all is no news to who mints with them */
     if (parse_arguments(argc, argv, &request, &wants_help))
         status = wants_help ? (fputs(HELP, stdout), EXIT_SUCCESS) : mint(&request);
     cJSON_Delete(request.claims);

@@ -34,7 +34,7 @@ struct client *client_new(struct connection *connection, const struct scope_name
     client->refilled_us = clock_mono_us();
     memcpy(client->accept, accept, sizeof client->accept);
     list_init(&client->throttle_link);
-    ws_decoder_init(&client->decoder, ROUTER_MESSAGE_MAX);
+    ws_decoder_init(&client->decoder, ROUTER_FRAME_MAX, ROUTER_MESSAGE_MAX);
     link_channel_add(channel, client);
     link_channel_send(channel, ENVELOPE_ATTACH, client->id, claims);
     return client;
@@ -91,8 +91,8 @@ static void refuse(struct client *client, int status, enum ws_code code, const c
         return;
     }
     connection->client = NULL;
+    connection->is_last = true;
     request_answer_text(connection, status, why);
-    connection_become(connection, CONNECTION_CLOSING);
     client_free(client);
 }
 
@@ -126,7 +126,7 @@ static void on_close(struct client *client, const struct envelope *envelope)
 
 static void on_message(struct client *client, struct slice message)
 {
-    client->undrained += (uint32_t)message.len;
+    client->undrained += ENVELOPE_HEADER + (uint32_t)message.len;
     if (client->connection->state == CONNECTION_WEBSOCKET)
         ws_frame(connection_out(client->connection), WS_BINARY, message);
 }
@@ -162,7 +162,7 @@ void client_on_envelope(struct client *client, const struct envelope *envelope)
         break;
     case ENVELOPE_ATTACH:
     case ENVELOPE_DETACH:
-        assert(!"a shard attaches nobody");
+        assert(false && "a shard attaches nobody");
     }
 }
 
@@ -220,11 +220,7 @@ bool client_may_receive(const struct client *client)
 
 static void take_binary(struct client *client, struct slice message)
 {
-    if (message.len > ROUTER_FRAME_MAX) {
-        metric_add(METRIC_ROUTER_OVERSIZED_FRAMES, 1);
-        return;
-    }
-    client->under_way += (uint32_t)message.len;
+    client->under_way += ENVELOPE_HEADER + (uint32_t)message.len;
     link_channel_send(client->channel, ENVELOPE_MESSAGE, client->id, message);
 }
 
@@ -233,7 +229,10 @@ static void take_event(struct client *client, const struct ws_event *event)
     struct connection *connection = client->connection;
     switch (event->opcode) {
     case WS_BINARY:
-        take_binary(client, event->payload);
+        if (event->is_oversized)
+            metric_add(METRIC_ROUTER_OVERSIZED_FRAMES, 1);
+        else
+            take_binary(client, event->payload);
         spend_token(client);
         break;
     case WS_TEXT: /* the contract has one: anything else is no frame */
@@ -289,6 +288,8 @@ void client_drained(struct client *client)
 
 void client_sweep(struct client *client, int64_t now_ms, int64_t now_s)
 {
+    if (!connection_is_read(client->connection))
+        client->connection->heard_ms = now_ms; /* nobody listened: its silence says nothing */
     int64_t silent_ms = now_ms - client->connection->heard_ms;
     if (client->expires_s != 0 && now_s >= client->expires_s) {
         client_close(client, WS_CODE_EXPIRED, "the claims have expired");

@@ -21,12 +21,12 @@ struct client {
     struct connection *connection;
     struct link_channel *channel;
     uint32_t id;
-    bool is_attached; /* the shard has let it in, and the socket was upgraded */
-    bool is_pinged;   /* and has not been heard since */
+    bool is_attached;         /* the shard has let it in, and the socket was upgraded */
+    bool is_pinged;           /* and has not been heard since */
     bool may_accept_to_close; /* `deny=close`: a refusal is a close code, not a status */
     char accept[WS_ACCEPT_LEN + 1];
     struct ws_decoder decoder;
-    int64_t expires_s; /* its claims end then; 0: never */
+    int64_t expires_s;  /* its claims end then; 0: never */
     uint32_t under_way; /* bytes sent to the shard and not yet done with */
     uint32_t undrained; /* bytes from the shard that are not given back as credit yet */
     double tokens;      /* frames that may still come at once */
@@ -35,9 +35,8 @@ struct client {
 };
 
 /* Begins to attach the connection to the scope's channel. The claims are JSON text. NULL if no shard can be reached. */
-struct client *client_new(struct connection *connection, const struct scope_name *name,
-                            const struct app_kind *kind, struct slice claims, int64_t expires_s, const char *accept,
-                            bool may_accept_to_close);
+struct client *client_new(struct connection *connection, const struct scope_name *name, const struct app_kind *kind,
+                          struct slice claims, int64_t expires_s, const char *accept, bool may_accept_to_close);
 void client_free(struct client *client);
 
 /* From the channel. */

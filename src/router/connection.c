@@ -5,15 +5,17 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/metrics.h"
-#include "src/router/request.h"
 #include "src/router/client.h"
+#include "src/router/link.h"
+#include "src/router/request.h"
 
-enum { READ_CHUNK = 64 << 10 };
+enum { READ_CHUNK = 64 << 10, FILE_CHUNK = 256 << 10 };
 
 static int64_t now_ms(void)
 {
@@ -23,19 +25,25 @@ static int64_t now_ms(void)
 /* Which states may follow: a row per state, a bit per next one. */
 static const unsigned NEXT[] = {
     [CONNECTION_HTTP] = 1u << CONNECTION_WAITING | 1u << CONNECTION_CLOSING | 1u << CONNECTION_DEAD,
-    [CONNECTION_WAITING] = 1u << CONNECTION_HTTP | 1u << CONNECTION_WEBSOCKET | 1u << CONNECTION_CLOSING |
-                           1u << CONNECTION_DEAD,
+    [CONNECTION_WAITING] =
+        1u << CONNECTION_HTTP | 1u << CONNECTION_WEBSOCKET | 1u << CONNECTION_CLOSING | 1u << CONNECTION_DEAD,
     [CONNECTION_WEBSOCKET] = 1u << CONNECTION_CLOSING | 1u << CONNECTION_DEAD,
     [CONNECTION_CLOSING] = 1u << CONNECTION_DEAD,
     [CONNECTION_DEAD] = 0,
 };
+
+/* The peer has to take what waits before more of what it sent is looked at. */
+static bool is_full(const struct connection *connection)
+{
+    return connection_waiting(connection) >= ROUTER_OUT_MAX || connection->file >= 0;
+}
 
 /* Reads when somebody wants bytes and the peer takes ours. */
 static void update_watch(struct connection *connection)
 {
     bool wants = connection->state == CONNECTION_HTTP || connection->state == CONNECTION_CLOSING ||
                  (connection->state == CONNECTION_WEBSOCKET && client_may_receive(connection->client));
-    unsigned wanted = wants && connection_waiting(connection) < ROUTER_OUT_MAX ? WATCH_READ : 0;
+    unsigned wanted = wants && !is_full(connection) ? WATCH_READ : 0;
     if (connection_waiting(connection) > 0 && list_is_empty(&connection->dirty_link))
         wanted |= WATCH_WRITE;
     watch_want(&connection->watch, wanted);
@@ -65,6 +73,9 @@ void connection_kill(struct connection *connection)
     if (connection->client != NULL)
         client_free(connection->client);
     connection->client = NULL;
+    if (connection->question != NULL)
+        link_forget(connection->question);
+    connection->question = NULL;
 }
 
 void connection_free(struct connection *connection)
@@ -73,6 +84,8 @@ void connection_free(struct connection *connection)
     list_remove(&connection->link);
     list_remove(&connection->dirty_link);
     close(connection->fd);
+    if (connection->file >= 0)
+        close(connection->file);
     buf_release(&connection->in);
     buf_release(&connection->out);
     free(connection);
@@ -88,6 +101,14 @@ struct buf *connection_out(struct connection *connection)
     return &connection->out;
 }
 
+void connection_send_file(struct connection *connection, int file, size_t len)
+{
+    assert(connection->file < 0);
+    connection_out(connection);
+    connection->file = file;
+    connection->file_left = len;
+}
+
 /* Handles bytes from the front of `data` as long as somebody wants them; returns how many it took. What still comes
  * to a socket that closes is read and dropped: unread, it would make the kernel reset the connection, and the peer
  * would lose our last words. */
@@ -97,7 +118,7 @@ static size_t handle(struct connection *connection, char *data, size_t len)
     bool more = true;
     while (more && left > 0) {
         size_t before = left;
-        if (connection->state == CONNECTION_HTTP)
+        if (connection->state == CONNECTION_HTTP && !is_full(connection))
             request_receive(connection, &data, &left);
         else if (connection->state == CONNECTION_WEBSOCKET)
             client_receive(connection->client, &data, &left);
@@ -119,8 +140,10 @@ static void handle_joined(struct connection *connection)
 
 static void receive(struct connection *connection, char *data, size_t len)
 {
-    if (connection->state != CONNECTION_HTTP || connection->in.len == 0)
-        connection->heard_ms = now_ms(); /* a head that trickles in has been waited for since its first byte */
+    /* A head that trickles in was waited for since its first byte; nobody waits for what comes after the end. */
+    bool is_head_begun = connection->state == CONNECTION_HTTP && connection->in.len > 0;
+    if (!is_head_begun && connection->state != CONNECTION_CLOSING)
+        connection->heard_ms = now_ms();
     if (connection->in.len > 0) {
         buf_append(&connection->in, data, len);
         handle_joined(connection);
@@ -169,6 +192,7 @@ void connection_new(struct router *router, int fd, bool is_local)
     struct connection *connection = mem_zero(1, sizeof *connection);
     connection->router = router;
     connection->fd = fd;
+    connection->file = -1;
     connection->is_local = is_local;
     connection->heard_ms = now_ms();
     list_init(&connection->dirty_link);
@@ -179,22 +203,50 @@ void connection_new(struct router *router, int fd, bool is_local)
     metric_add(METRIC_ROUTER_CONNECTIONS, 1);
 }
 
-/* False if the socket is broken. */
-static bool send_out(struct connection *connection)
+/* Whether the socket only has to be waited for. */
+static bool is_passing(void)
 {
-    size_t waiting = connection_waiting(connection);
-    if (waiting == 0)
-        return true;
-    ssize_t len = send(connection->fd, connection->out.data + connection->sent, waiting, MSG_NOSIGNAL);
+    return errno == EAGAIN || errno == EINTR;
+}
+
+/* Each returns false if the socket is broken. */
+
+static bool send_bytes(struct connection *connection)
+{
+    ssize_t len = send(connection->fd, connection->out.data + connection->sent, connection->out.len - connection->sent,
+                       MSG_NOSIGNAL);
     if (len < 0)
-        return errno == EAGAIN || errno == EINTR;
+        return is_passing();
     connection->progressed_ms = now_ms();
     connection->sent += (size_t)len;
-    if (connection->sent == connection->out.len) {
+    buf_trim(&connection->out, &connection->sent);
+    if (connection->out.len == 0)
         buf_release(&connection->out);
-        connection->sent = 0;
+    return true;
+}
+
+static bool send_file(struct connection *connection)
+{
+    size_t most = connection->file_left < FILE_CHUNK ? connection->file_left : FILE_CHUNK;
+    ssize_t len = sendfile(connection->fd, connection->file, NULL, most);
+    if (len < 0)
+        return is_passing();
+    if (len == 0)
+        return false; /* the file was cut short under our hands */
+    connection->progressed_ms = now_ms();
+    connection->file_left -= (size_t)len;
+    if (connection->file_left == 0) {
+        close(connection->file);
+        connection->file = -1;
     }
     return true;
+}
+
+static bool send_out(struct connection *connection)
+{
+    if (connection->out.len > 0 && !send_bytes(connection))
+        return false;
+    return connection->out.len > 0 || connection->file < 0 || send_file(connection);
 }
 
 void connection_flush(struct connection *connection)
@@ -202,7 +254,7 @@ void connection_flush(struct connection *connection)
     list_remove(&connection->dirty_link);
     if (connection->state == CONNECTION_DEAD)
         return;
-    bool was_full = connection_waiting(connection) >= ROUTER_OUT_MAX;
+    bool was_full = is_full(connection);
     if (!send_out(connection)) {
         connection_kill(connection);
         return;
@@ -211,7 +263,7 @@ void connection_flush(struct connection *connection)
         client_drained(connection->client);
     if (connection->state == CONNECTION_CLOSING && connection_waiting(connection) == 0)
         shutdown(connection->fd, SHUT_WR); /* the peer's end, or the sweep, ends it */
-    if (was_full && connection_waiting(connection) < ROUTER_OUT_MAX)
+    if (was_full && !is_full(connection))
         connection_resume(connection);
     else
         update_watch(connection);

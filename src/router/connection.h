@@ -1,8 +1,9 @@
 /*
  * connection - one client socket: bytes in, bytes out, and what they are for at the moment (HTTP or a WebSocket).
  *
- * Output is collected and leaves at the end of the turn. A socket that does not take its output is not read either, so
- * a peer can make nothing grow. An idle connection keeps this struct and no buffer.
+ * Output is collected and leaves at the end of the turn; a file goes from the disk to the socket as the socket takes
+ * it. A socket that does not take its output is not read either, so a peer can make nothing grow. An idle connection
+ * keeps this struct and no buffer.
  *
  * Ownership: the router's list. connection_kill only marks; the memory goes at the end of the turn.
  */
@@ -28,11 +29,15 @@ struct connection {
     int fd;
     enum connection_state state;
     struct buf in, out;
-    size_t sent;           /* bytes at the front of `out` */
-    int64_t heard_ms;      /* when bytes last came, or the connection began to wait */
-    int64_t progressed_ms; /* when bytes last left, or began to wait */
-    struct client *client;   /* CONNECTION_WEBSOCKET, and CONNECTION_WAITING for an upgrade */
-    bool is_local;           /* the peer is on loopback */
+    size_t sent;               /* bytes at the front of `out` */
+    int file;                  /* what follows `out`: a file, or -1 */
+    size_t file_left;          /* bytes of it */
+    int64_t heard_ms;          /* when bytes last came that were wanted, or the connection began to wait for them */
+    int64_t progressed_ms;     /* when bytes last left, or began to wait */
+    struct client *client;     /* CONNECTION_WEBSOCKET, and CONNECTION_WAITING for an upgrade */
+    struct question *question; /* CONNECTION_WAITING for metrics */
+    bool is_local;             /* the peer is on loopback */
+    bool is_head, is_last;     /* the request under way is HEAD; no other will follow it */
 };
 
 /* Takes the descriptor. */
@@ -40,6 +45,10 @@ void connection_new(struct router *router, int fd, bool is_local);
 
 /* Where output goes. The connection takes part in this turn's sends. */
 struct buf *connection_out(struct connection *connection);
+
+/* Sends `len` bytes of a file behind the output. Takes the descriptor. Nothing else may be put out until they have
+ * left; no request is handled meanwhile. */
+void connection_send_file(struct connection *connection, int file, size_t len);
 
 /* Moves to another state; asserts that it may. */
 void connection_become(struct connection *connection, enum connection_state state);
@@ -56,9 +65,20 @@ void connection_flush(struct connection *connection);
 /* Frees a dead one. */
 void connection_free(struct connection *connection);
 
+/* When bytes last went either way. */
+static inline int64_t connection_alive_ms(const struct connection *connection)
+{
+    return connection->heard_ms > connection->progressed_ms ? connection->heard_ms : connection->progressed_ms;
+}
+
 static inline size_t connection_waiting(const struct connection *connection)
 {
-    return connection->out.len - connection->sent;
+    return connection->out.len - connection->sent + connection->file_left;
+}
+
+static inline bool connection_is_read(const struct connection *connection)
+{
+    return (connection->watch.wanted & WATCH_READ) != 0;
 }
 
 #endif

@@ -42,8 +42,7 @@ static bool verify(const struct router *router, struct slice token, struct buf *
     if (router->keys == NULL)
         return false;
     struct token_policy policy = {router->app->audience, router->app->issuer};
-    const char *why =
-        token_verify(router->keys, &policy, token, clock_wall_ms() / 1000, ret_claims, ret_expires_s);
+    const char *why = token_verify(router->keys, &policy, token, clock_wall_ms() / 1000, ret_claims, ret_expires_s);
     if (why != NULL)
         log_line(LOG_DEBUG, "token_refused why=\"%s\"", why);
     return why == NULL;

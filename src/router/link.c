@@ -19,8 +19,8 @@ struct link {
     struct loop *loop;
     char *path;
     unsigned shard;
-    struct h2 *h2;   /* NULL: down */
-    bool is_lost;    /* h2 is to be freed at the end of the turn */
+    struct h2 *h2; /* NULL: down */
+    bool is_lost;  /* h2 is to be freed at the end of the turn */
     struct timer retry;
     int64_t retry_ms;
     struct table channels; /* by scope */
@@ -194,24 +194,30 @@ static void question_on_data(struct carrier *carrier, struct slice data)
 static void question_on_end(struct carrier *carrier)
 {
     struct question *question = (struct question *)carrier;
-    question->done(question->arg, buf_slice(&question->text));
+    if (question->done != NULL)
+        question->done(question->arg, buf_slice(&question->text));
     buf_release(&question->text);
     free(question);
 }
 
-bool link_ask_metrics(struct link *link, void (*done)(void *arg, struct slice text), void *arg)
+struct question *link_ask_metrics(struct link *link, void (*done)(void *arg, struct slice text), void *arg)
 {
     if (!link_is_up(link))
-        return false;
+        return NULL;
     struct question *question = mem_zero(1, sizeof *question);
     *question = (struct question){.carrier = {question_on_data, question_on_end}, .done = done, .arg = arg};
     struct h2_stream *stream = h2_open(link->h2, "/metrics", &question->carrier);
     if (stream == NULL) {
         free(question);
-        return false;
+        return NULL;
     }
     h2_stream_finish(stream);
-    return true;
+    return question;
+}
+
+void link_forget(struct question *question)
+{
+    question->done = NULL;
 }
 
 /* The connection. */

@@ -15,6 +15,7 @@
 
 struct link_channel;
 struct link;
+struct question;
 struct client;
 
 /* `on_up` is called whenever the link has connected. */
@@ -35,7 +36,10 @@ void link_channel_remove(struct link_channel *channel, struct client *client);
 void link_channel_send(struct link_channel *channel, enum envelope_type type, uint32_t session, struct slice payload);
 void link_channel_send_credit(struct link_channel *channel, uint32_t session, uint32_t bytes);
 
-/* Asks the shard's process for its metrics. `done` gets them, or an empty text; not called if the link is down (false). */
-bool link_ask_metrics(struct link *link, void (*done)(void *arg, struct slice text), void *arg);
+/* Asks the shard's process for its metrics. `done` gets them, or an empty text. NULL if the link is down. */
+struct question *link_ask_metrics(struct link *link, void (*done)(void *arg, struct slice text), void *arg);
+
+/* Who asked has gone: `done` will not be called. */
+void link_forget(struct question *question);
 
 #endif

@@ -1,7 +1,7 @@
 #include "src/router/request.h"
 
-#include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/metrics.h"
 #include "proto/route.h"
@@ -35,16 +35,35 @@ static const char *status_text(int status)
     }
 }
 
-void request_answer(struct connection *connection, int status, const char *type, const char *headers,
-                    struct slice body, bool is_head)
+/* What is not modified has no body, and tells of none. */
+static void write_head(struct connection *connection, int status, const char *type, const char *headers, size_t len)
 {
     struct buf *out = connection_out(connection);
-    buf_printf(out,
-               "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-               "X-Content-Type-Options: nosniff\r\n%s\r\n",
-               status, status_text(status), type, body.len, headers);
-    if (!is_head)
-        buf_append_slice(out, body);
+    buf_printf(out, "HTTP/1.1 %d %s\r\n%s%s", status, status_text(status), headers,
+               connection->is_last ? "Connection: close\r\n" : "");
+    if (status != 304)
+        buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\nX-Content-Type-Options: nosniff\r\n", type, len);
+    buf_printf(out, "\r\n");
+}
+
+void request_answer(struct connection *connection, int status, const char *type, const char *headers, struct slice body)
+{
+    write_head(connection, status, type, headers, body.len);
+    if (!connection->is_head)
+        buf_append_slice(connection_out(connection), body);
+    if (connection->is_last)
+        connection_become(connection, CONNECTION_CLOSING);
+}
+
+void request_answer_file(struct connection *connection, const char *type, const char *headers, int file, size_t len)
+{
+    write_head(connection, 200, type, headers, len);
+    if (connection->is_head || len == 0)
+        close(file);
+    else
+        connection_send_file(connection, file, len);
+    if (connection->is_last)
+        connection_become(connection, CONNECTION_CLOSING);
 }
 
 void request_answer_text(struct connection *connection, int status, const char *text)
@@ -53,7 +72,7 @@ void request_answer_text(struct connection *connection, int status, const char *
                           : status == 401 ? "WWW-Authenticate: Bearer\r\n"
                           : status == 503 ? "Retry-After: 1\r\n"
                                           : "";
-    request_answer(connection, status, "text/plain; charset=utf-8", headers, slice_str(text), false);
+    request_answer(connection, status, "text/plain; charset=utf-8", headers, slice_str(text));
 }
 
 /* The upgrade. */
@@ -105,8 +124,8 @@ static void attach(struct connection *connection, const struct http_request *req
         refuse(connection, request, 401, WS_CODE_EXPIRED, accept, "no valid token");
     } else {
         connection_become(connection, CONNECTION_WAITING);
-        connection->client = client_new(connection, name, kind, buf_slice(&claims), expires_s, accept,
-                                        denies_by_close(request));
+        connection->client =
+            client_new(connection, name, kind, buf_slice(&claims), expires_s, accept, denies_by_close(request));
         if (connection->client == NULL) {
             connection_become(connection, CONNECTION_HTTP);
             request_answer_text(connection, 503, "no worker has this scope at the moment; try again");
@@ -119,8 +138,7 @@ static void answer_sync(struct connection *connection, const struct http_request
                         const struct scope_name *name)
 {
     const struct app *app = connection->router->app;
-    const struct app_kind *kind =
-        slice_eq(name->app, slice_str(app->name)) ? app_find_kind(app, name->kind) : NULL;
+    const struct app_kind *kind = slice_eq(name->app, slice_str(app->name)) ? app_find_kind(app, name->kind) : NULL;
     const struct slice *key = http_header(request, "sec-websocket-key");
     const struct slice *version = http_header(request, "sec-websocket-version");
     char accept[WS_ACCEPT_LEN + 1];
@@ -144,10 +162,11 @@ static void answer_metrics(void *arg, struct slice shard_text)
 {
     struct connection *connection = arg;
     struct buf text = {0};
+    connection->question = NULL;
     metrics_print(&text, "skerry_router");
     buf_append_slice(&text, shard_text);
     connection_become(connection, CONNECTION_HTTP);
-    request_answer(connection, 200, "text/plain; version=0.0.4", "", buf_slice(&text), false);
+    request_answer(connection, 200, "text/plain; version=0.0.4", "", buf_slice(&text));
     buf_release(&text);
     connection_resume(connection);
 }
@@ -159,7 +178,8 @@ static void ask_metrics(struct connection *connection)
         return;
     }
     connection_become(connection, CONNECTION_WAITING);
-    if (!link_ask_metrics(connection->router->links[0], answer_metrics, connection))
+    connection->question = link_ask_metrics(connection->router->links[0], answer_metrics, connection);
+    if (connection->question == NULL)
         answer_metrics(connection, SLICE(""));
 }
 
@@ -209,15 +229,16 @@ void request_receive(struct connection *connection, char **data, size_t *len)
         return;
     case HTTP_BAD:
         metric_add(METRIC_ROUTER_BAD_REQUESTS, 1);
+        connection->is_head = false;
+        connection->is_last = true;
         request_answer_text(connection, 400, "that is not an HTTP/1.1 request");
-        connection_become(connection, CONNECTION_CLOSING);
         return;
     case HTTP_DONE:
         *data += request.head_len;
         *len -= request.head_len;
+        connection->is_head = slice_eq(request.method, SLICE("HEAD"));
+        connection->is_last = is_last(&request);
         answer(connection, &request);
-        if (connection->state == CONNECTION_HTTP && is_last(&request))
-            connection_become(connection, CONNECTION_CLOSING);
         return;
     }
 }

@@ -9,14 +9,18 @@
 /* From the connection: takes a request from the front of the bytes, once its head is whole. */
 void request_receive(struct connection *connection, char **data, size_t *len);
 
-/* Answers with a line of text. */
+/* Answers the connection's request with a body; HEAD gets none. `headers` is more header lines, each ended by CRLF, or
+ * "". If the request was the last one, the connection closes. */
+void request_answer(struct connection *connection, int status, const char *type, const char *headers,
+                    struct slice body);
+
+/* The same with `len` bytes of a file. Takes the descriptor. */
+void request_answer_file(struct connection *connection, const char *type, const char *headers, int file, size_t len);
+
+/* The same with a line of text. */
 void request_answer_text(struct connection *connection, int status, const char *text);
 
 /* Answers an upgrade: what follows is a WebSocket's. */
 void request_answer_upgrade(struct connection *connection, const char *accept);
-
-/* Answers with a body. `headers` is more header lines, each ended by CRLF, or "". */
-void request_answer(struct connection *connection, int status, const char *type, const char *headers,
-                    struct slice body, bool is_head);
 
 #endif

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -61,7 +60,7 @@ static void on_listen(void *arg, unsigned ready)
     struct router *router = arg;
     (void)ready;
     for (int i = 0; i < ACCEPTS_A_ROUND; i++) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {0};
         socklen_t len = sizeof address;
         int fd = accept4(router->options.listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
@@ -91,7 +90,7 @@ static int bind_to(const struct addrinfo *address)
 
 static void name_socket(int fd, struct buf *ret_address)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     char host[NI_MAXHOST], port[NI_MAXSERV];
     getsockname(fd, (struct sockaddr *)&address, &len);
@@ -121,7 +120,7 @@ int router_listen(const char *address, struct buf *ret_address, struct problems 
         problems_add(problems, "--listen %s: %s", address, strerror(errno));
     else
         name_socket(fd, ret_address);
-    if (found != NULL)
+    if (failed == 0)
         freeaddrinfo(found);
     free(host);
     return fd;
@@ -131,8 +130,9 @@ int router_listen(const char *address, struct buf *ret_address, struct problems 
 
 static void sweep_connection(struct connection *connection, int64_t now_ms, int64_t now_s)
 {
-    int64_t quiet_ms = now_ms - connection->heard_ms;
-    if (connection_waiting(connection) > 0 && now_ms - connection->progressed_ms > ROUTER_STALLED_MS) {
+    bool is_waiting = connection_waiting(connection) > 0;
+    int64_t quiet_ms = is_waiting ? 0 : now_ms - connection_alive_ms(connection);
+    if (is_waiting && now_ms - connection->progressed_ms > ROUTER_STALLED_MS) {
         metric_add(METRIC_ROUTER_STALLED, 1);
         if (connection->state == CONNECTION_WEBSOCKET)
             client_close(connection->client, WS_CODE_TRY_LATER, "nothing was read");
@@ -243,9 +243,8 @@ static void begin_stopping(void *arg, unsigned ready)
 {
     struct router *router = arg;
     (void)ready;
-    if (router->is_stopping)
-        return;
     router->is_stopping = true;
+    watch_want(&router->signals, 0); /* one is enough, and unread it would be told again and again */
     router->stop_us = clock_mono_us() + DRAIN_MS * 1000;
     log_line(LOG_INFO, "router_stopping sessions=%llu", (unsigned long long)metric_get(METRIC_ROUTER_SESSIONS));
     watch_want(&router->listen, 0);
@@ -270,29 +269,15 @@ static int catch_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Sockets are what a router is for: as many as it may have. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static bool load(struct router *router, struct problems *problems)
 {
     router->app = app_load(router->options.app_dir, problems);
     if (router->app == NULL)
         return false;
-    if (router->app->keys == NULL)
-        return true;
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", router->app->dir, router->app->keys) < 0)
-        abort();
-    router->keys = keyset_load(path, problems);
-    free(path);
-    return router->keys != NULL;
+    if (!router->options.is_dev)
+        keyset_warn_if_exposed(router->app);
+    router->keys = keyset_load_for(router->app, problems);
+    return router->keys != NULL || router->app->keys == NULL;
 }
 
 static void start(struct router *router, int signal_fd)
@@ -339,7 +324,6 @@ bool router_run(const struct router_options *options, struct problems *problems)
     bool ok = load(&router, problems);
     if (ok) {
         int signal_fd = catch_signals();
-        raise_descriptor_limit();
         start(&router, signal_fd);
         loop_run(router.loop);
         finish(&router);

@@ -29,9 +29,9 @@ struct router_options {
     const char *app_dir;
     const char *run_dir; /* where the shards' sockets are */
     unsigned n_shards;
-    int listen_fd;  /* taken */
-    bool is_dev;    /* `?user=NAME` is an identity, from loopback */
-    int ready_fd;   /* told when every shard is connected, unless -1 */
+    int listen_fd; /* taken */
+    bool is_dev;   /* `?user=NAME` is an identity, from loopback */
+    int ready_fd;  /* told when every shard is connected, unless -1 */
 };
 
 struct link;
@@ -46,8 +46,8 @@ struct router {
     struct timer sweep_timer, throttle_timer, accept_timer, stop_timer;
     int64_t stop_us; /* when a stopping router waits no longer */
     struct list connections;
-    struct list dirty; /* connections with something to send */
-    struct list dead;  /* connections to be freed at the end of the turn */
+    struct list dirty;     /* connections with something to send */
+    struct list dead;      /* connections to be freed at the end of the turn */
     struct list throttled; /* sessions that wait until they may send again */
     struct link **links;   /* by shard */
     uint32_t last_session;

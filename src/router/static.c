@@ -1,10 +1,11 @@
 #include "src/router/static.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "base/file.h"
 #include "src/router/request.h"
 
 static const struct {
@@ -48,18 +49,16 @@ static bool is_safe(struct slice path)
     return path.len > 0 && path.data[0] == '/';
 }
 
-/* The file's path; NULL if there can be none. */
-static char *find(const struct connection *connection, const struct http_request *request)
+/* Appends the file's path below the folder. False if there can be none. */
+static bool find(const struct http_request *request, const char *folder, struct buf *ret_path)
 {
-    struct buf decoded = {0}, path = {0};
+    struct buf decoded = {0};
     bool ok = http_percent_decode(request->path, false, &decoded) && is_safe(buf_slice(&decoded));
-    if (ok) {
-        buf_printf(&path, "%s/public%.*s%s", connection->router->app->dir, (int)decoded.len, decoded.data,
+    if (ok)
+        buf_printf(ret_path, "%s%.*s%s", folder, (int)decoded.len, decoded.data,
                    decoded.data[decoded.len - 1] == '/' ? "index.html" : "");
-        buf_append(&path, "", 1);
-    }
     buf_release(&decoded);
-    return path.data;
+    return ok;
 }
 
 /* A build names its assets after what they hold, so those never change. */
@@ -70,26 +69,37 @@ static const char *caching_of(const struct http_request *request)
                : "no-cache";
 }
 
-static void send_file(struct connection *connection, const struct http_request *request, const char *path)
+/* Opens a file that lies within the folder, also when links are followed. -1 if there is none. */
+static int open_within(const char *folder, const char *path, struct stat *ret_stat)
 {
-    struct stat stat_buf;
-    struct buf body = {0};
-    char headers[256];
-    if (stat(path, &stat_buf) < 0 || file_read(path, STATIC_FILE_MAX, &body) != ERR_OK) {
-        request_answer_text(connection, 404, "not found");
-        return;
-    }
-    char tag[64];
-    snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)stat_buf.st_size,
-             (unsigned long long)stat_buf.st_mtim.tv_sec * 1000000000u + (unsigned long long)stat_buf.st_mtim.tv_nsec);
+    char *root = realpath(folder, NULL), *real = realpath(path, NULL);
+    size_t len = root == NULL ? 0 : strlen(root);
+    bool is_within = root != NULL && real != NULL && strncmp(real, root, len) == 0 && real[len] == '/';
+    /* Without O_NONBLOCK, a named pipe would hold up the open. */
+    int file = is_within ? open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    free(root);
+    free(real);
+    if (file < 0 || (fstat(file, ret_stat) == 0 && S_ISREG(ret_stat->st_mode)))
+        return file;
+    close(file);
+    return -1;
+}
+
+static void send_file(struct connection *connection, const struct http_request *request, const char *path, int file,
+                      const struct stat *stat_buf)
+{
+    char tag[64], headers[256];
+    snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)stat_buf->st_size,
+             (unsigned long long)stat_buf->st_mtim.tv_sec * 1000000000u +
+                 (unsigned long long)stat_buf->st_mtim.tv_nsec);
     snprintf(headers, sizeof headers, "ETag: %s\r\nCache-Control: %s\r\n", tag, caching_of(request));
     const struct slice *known = http_header(request, "if-none-match");
-    bool is_head = slice_eq(request->method, SLICE("HEAD"));
-    if (known != NULL && slice_eq(*known, slice_str(tag)))
-        request_answer(connection, 304, type_of(path), headers, SLICE(""), true);
-    else
-        request_answer(connection, 200, type_of(path), headers, buf_slice(&body), is_head);
-    buf_release(&body);
+    if (known != NULL && slice_eq(*known, slice_str(tag))) {
+        close(file);
+        request_answer(connection, 304, "", headers, SLICE(""));
+    } else {
+        request_answer_file(connection, type_of(path), headers, file, (size_t)stat_buf->st_size);
+    }
 }
 
 void static_answer(struct connection *connection, const struct http_request *request)
@@ -98,10 +108,14 @@ void static_answer(struct connection *connection, const struct http_request *req
         request_answer_text(connection, 405, "only GET and HEAD");
         return;
     }
-    char *path = find(connection, request);
-    if (path == NULL)
+    struct stat stat_buf;
+    struct buf folder = {0}, path = {0};
+    buf_printf(&folder, "%s/public", connection->router->app->dir);
+    int file = find(request, folder.data, &path) ? open_within(folder.data, path.data, &stat_buf) : -1;
+    if (file < 0)
         request_answer_text(connection, 404, "not found");
     else
-        send_file(connection, request, path);
-    free(path);
+        send_file(connection, request, path.data, file, &stat_buf);
+    buf_release(&folder);
+    buf_release(&path);
 }

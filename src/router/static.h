@@ -6,8 +6,6 @@
 
 #include "src/router/connection.h"
 
-enum { STATIC_FILE_MAX = 8 << 20 }; /* bytes: a file is read whole */
-
 /* Answers a GET or HEAD with the file of that path; `/` is index.html. No hidden file, nothing outside the folder. */
 void static_answer(struct connection *connection, const struct http_request *request);
 

@@ -96,13 +96,6 @@ static void read_keys(struct keyset *keyset, const cJSON *json, const char *path
     }
 }
 
-static void warn_if_exposed(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
-        log_line(LOG_WARN, "keys_readable_by_all path=%s", path);
-}
-
 static cJSON *read_file(const char *path, struct problems *problems)
 {
     struct buf text = {0};
@@ -124,7 +117,6 @@ struct keyset *keyset_load(const char *path, struct problems *problems)
     cJSON *json = read_file(path, problems);
     if (json == NULL)
         return NULL;
-    warn_if_exposed(path);
     size_t before = problems->n;
     struct keyset *keyset = mem_zero(1, sizeof *keyset);
     read_keys(keyset, json, path, problems);
@@ -133,6 +125,35 @@ struct keyset *keyset_load(const char *path, struct problems *problems)
         return keyset;
     keyset_free(keyset);
     return NULL;
+}
+
+static char *path_of_keys(const struct app *app)
+{
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", app->dir, app->keys) < 0)
+        abort();
+    return path;
+}
+
+struct keyset *keyset_load_for(const struct app *app, struct problems *problems)
+{
+    if (app->keys == NULL)
+        return NULL;
+    char *path = path_of_keys(app);
+    struct keyset *keyset = keyset_load(path, problems);
+    free(path);
+    return keyset;
+}
+
+void keyset_warn_if_exposed(const struct app *app)
+{
+    struct stat st;
+    if (app->keys == NULL)
+        return;
+    char *path = path_of_keys(app);
+    if (stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
+        log_line(LOG_WARN, "keys_readable_by_all path=%s", path);
+    free(path);
 }
 
 void keyset_free(struct keyset *keyset)

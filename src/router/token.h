@@ -10,12 +10,18 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "base/problems.h"
+#include "proto/app.h"
 
 struct keyset;
 
 /* Reads a JWK set (RFC 7517) with `oct` keys of at least 32 bytes. NULL, with problems added, if anything is wrong. */
 struct keyset *keyset_load(const char *path, struct problems *problems);
+/* The keys that an app names. NULL without a problem if it names none. */
+struct keyset *keyset_load_for(const struct app *app, struct problems *problems);
+
+/* Logs that others on this machine can read an app's keys, if they can. */
+void keyset_warn_if_exposed(const struct app *app);
+
 void keyset_free(struct keyset *keyset);
 
 /* What a token must say. NULL members are not checked. */

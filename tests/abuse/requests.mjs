@@ -4,8 +4,7 @@ import { setTimeout as nap } from "node:timers/promises";
 import { RawSocket, upgradeHead } from "../lib/raw.mjs";
 import { mutated } from "./mutate.mjs";
 
-const LATE = 100; // sockets that never finish their head
-const PATIENCE_MS = 120000; // with such sockets; the server's must end before
+const LEAVERS = 100;
 const AT_ONCE = 20;
 const PATH = "/v1/board/board/one/sync?user=abuser";
 
@@ -65,11 +64,26 @@ export async function mutatedRequests({ server, tally, random, options }) {
     await Promise.all(Array.from({ length: AT_ONCE }, one));
 }
 
-/** Clients that open a connection and say half a head, or nothing. The server's patience ends; nobody else waits. */
-export async function lateHeads({ server, tally }) {
-  const sockets = Array.from({ length: LATE }, () => new RawSocket(server.port));
-  sockets.forEach((socket, i) => i % 2 === 0 && socket.write(upgradeHead(PATH).slice(0, 20 + i)));
-  const allClosed = Promise.all(sockets.map((socket) => socket.closed)).then(() => true);
-  const isOver = await Promise.race([allClosed, nap(PATIENCE_MS, false, { ref: false })]);
-  tally.check(isOver, `${sockets.filter((one) => !one.isClosed).length} sockets may be late with their head for ever`);
+/** HEAD gets no body, which would be read as the next answer's head; and the last answer is the connection's last word. */
+export async function answers({ server, tally }) {
+  const socket = new RawSocket(server.port);
+  socket.write(
+    "HEAD /nothing HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+  );
+  tally.check((await socket.status()) === 404, "a HEAD of nothing was not answered with 404");
+  tally.check((await socket.status()) === 200, "a GET behind a HEAD was not answered with 200");
+  await Promise.race([socket.closed, nap(5000)]);
+  tally.check(socket.isClosed, "a connection that was to be closed stayed open");
+  socket.end();
+}
+
+/** Clients that ask for what a shard has to answer, and are gone when the answer comes. */
+export async function leavers({ server, tally }) {
+  const get = (path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+  for (let i = 0; i < LEAVERS; i++) {
+    const { socket, closed } = new RawSocket(server.port);
+    socket.on("connect", () => socket.write(get("/livez") + get("/metrics"), () => socket.resetAndDestroy()));
+    await closed;
+  }
+  tally.check((await server.get("/livez")) === "alive", "the server does not answer when askers have left");
 }

@@ -10,7 +10,7 @@
 import { parseArgs } from "node:util";
 
 import { Random } from "../lib/random.mjs";
-import { Server } from "../lib/server.mjs";
+import { Server, until } from "../lib/server.mjs";
 import { Tally } from "../lib/tally.mjs";
 import { checkFile, openFiles } from "./files.mjs";
 import { Scope } from "./scope.mjs";
@@ -35,38 +35,52 @@ const kills = {
 };
 
 /** Writes in all scopes, and one kill at a random answer. Resolves when all is answered and the server is back. */
-async function round(server, scopes) {
-  const victim = random.pick(Object.keys(kills));
+async function round(server, scopes, victim) {
   const total = scopes.length * WRITERS * TRANSACTIONS;
   const at = 1 + random.below(Math.floor(total * 0.8));
-  let answers = 0;
-  let killed;
-  const onAnswer = () => {
-    if (++answers === at) killed = kills[victim](server);
-  };
   const started = Date.now();
-  await Promise.all(scopes.map((scope) => scope.load(TRANSACTIONS, onAnswer)));
-  await killed;
+  let answers = 0;
+  let isAnswered = false;
+  let isBack = false;
+  const kill = async () => {
+    await kills[victim](server);
+    isBack = true;
+  };
+  const onAnswer = () => ++answers === at && kill().catch((error) => tally.check(false, error.message));
+  Promise.all(scopes.map((scope) => scope.load(TRANSACTIONS, onAnswer))).then(() => (isAnswered = true));
+  const what = () => `the end of a round: the ${victim} was killed at answer ${at}, ${answers} of ${total} came`;
+  await until(() => isAnswered && isBack, what);
   return `kill of ${victim} at answer ${at} of ${total}, ${Date.now() - started} ms`;
+}
+
+async function playRounds(server, scopes, rounds) {
+  let victims = [];
+  await Promise.all(scopes.map((scope) => scope.found()));
+  for (let i = 1; i <= rounds && tally.failed === 0; i++) {
+    if (victims.length === 0) victims = random.shuffled(Object.keys(kills));
+    const what = await round(server, scopes, victims.pop());
+    await Promise.all(scopes.map((scope) => scope.check(tally)));
+    console.log(`${server.app} round ${i} of ${rounds}: ${what}; ${tally.passed} checks`);
+  }
+  const resent = scopes.flatMap((scope) => scope.clients()).reduce((sum, client) => sum + client.resent, 0);
+  tally.check(resent > 0, `${server.app}: no write was under way at any kill`);
+  console.log(`${server.app}: ${resent} transactions were under way at the kills`);
 }
 
 async function run(app, rounds) {
   const server = new Server(app);
   await server.start();
   const scopes = SCOPES.map((name) => new Scope(server, workloads[app], name, WRITERS, random));
-  await Promise.all(scopes.map((scope) => scope.found()));
-  for (let i = 1; i <= rounds && tally.failed === 0; i++) {
-    const what = await round(server, scopes);
-    await Promise.all(scopes.map((scope) => scope.check(tally)));
-    console.log(`${app} round ${i} of ${rounds}: ${what}; ${tally.passed} checks`);
+  try {
+    await playRounds(server, scopes, rounds);
+    for (const scope of scopes) scope.clients().forEach((client) => client.stop());
+    tally.check((await server.stop()) === 0, `${app}: the server did not stop cleanly`);
+    tally.check(server.fault() === null, `${app}: the log tells of a fault: ${server.fault()}`);
+    const files = openFiles(server);
+    for (const scope of scopes) checkFile(scope, files.get(server.scope(scope.name)), tally);
+  } catch (error) {
+    tally.check(false, `${app}: ${error.stack}`);
   }
-  const resent = scopes.flatMap((scope) => scope.clients()).reduce((sum, client) => sum + client.resent, 0);
-  tally.check(resent > 0, `${app}: no write was under way at any kill`);
-  console.log(`${app}: ${resent} transactions were under way at the kills`);
-  for (const scope of scopes) scope.clients().forEach((client) => client.stop());
-  tally.check((await server.stop()) === 0, `${app}: the server did not stop cleanly`);
-  const files = openFiles(server);
-  for (const scope of scopes) checkFile(scope, files.get(server.scope(scope.name)), tally);
   if (tally.failed > 0) console.log(`the data folder and the log are left in ${server.folder}`);
   else server.remove();
 }
@@ -75,3 +89,4 @@ console.log(`seed ${seed}`);
 const apps = options.app ? [options.app] : Object.keys(workloads);
 for (const app of apps) if (tally.failed === 0) await run(app, Math.ceil(Number(options.rounds) / apps.length));
 tally.end();
+process.exit(); // also when clients of a failed round are still trying

@@ -1,5 +1,6 @@
 /*
- * websocket: the same bytes are the same events however they are cut, and a decoder holds no more than a message.
+ * websocket: the same bytes are the same events however they are cut, and a decoder holds no more than it is told to
+ * keep.
  *
  * The first byte of an input says where it is cut, the rest is what the client sends.
  */
@@ -8,11 +9,11 @@
 #include "proto/utf8.h"
 #include "proto/websocket.h"
 
-enum { MESSAGE_MAX = 300 };
+enum { KEEP_MAX = 150, MESSAGE_MAX = 300 };
 
 static void check_event(const struct ws_event *event)
 {
-    assert(event->payload.len <= MESSAGE_MAX);
+    assert(event->payload.len <= (event->is_oversized ? 0 : KEEP_MAX));
     if (event->opcode == WS_TEXT || event->opcode == WS_CLOSE)
         assert(utf8_is_valid(event->payload));
     if (event->opcode != WS_TEXT && event->opcode != WS_BINARY)
@@ -21,7 +22,8 @@ static void check_event(const struct ws_event *event)
 
 static void note_event(const struct ws_event *event, struct buf *notes)
 {
-    buf_printf(notes, "%d %u %zu ", (int)event->opcode, event->code, event->payload.len);
+    buf_printf(notes, "%d %u %zu%s ", (int)event->opcode, event->code, event->payload.len,
+               event->is_oversized ? " and more" : "");
     buf_append_slice(notes, event->payload);
 }
 
@@ -37,7 +39,7 @@ static bool feed(struct ws_decoder *decoder, struct buf *pending, struct buf *no
         check_event(&event);
         note_event(&event, notes);
     }
-    assert(decoder->partial.len <= MESSAGE_MAX);
+    assert(decoder->partial.len <= KEEP_MAX);
     assert(decoder->partial.len == 0 || decoder->first != WS_CONTINUATION || status == WS_BROKEN);
     buf_consume(pending, pending->len - len);
     if (status == WS_BROKEN)
@@ -49,7 +51,7 @@ static bool feed(struct ws_decoder *decoder, struct buf *pending, struct buf *no
 static struct buf decode(struct slice in, size_t step)
 {
     struct ws_decoder decoder;
-    ws_decoder_init(&decoder, MESSAGE_MAX);
+    ws_decoder_init(&decoder, KEEP_MAX, MESSAGE_MAX);
     struct buf pending = {0}, notes = {0};
     bool lives = true;
     while (in.len > 0 && lives) {

@@ -21,4 +21,10 @@ export class Random {
   pick(list) {
     return list[this.below(list.length)];
   }
+
+  /** The same items in another order. */
+  shuffled(list) {
+    const rest = [...list];
+    return list.map(() => rest.splice(this.below(rest.length), 1)[0]);
+  }
 }

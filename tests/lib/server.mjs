@@ -85,6 +85,13 @@ export class Server {
     return this.ended;
   }
 
+  /** What a sanitizer or an assertion has said in the log; null if nothing. */
+  fault() {
+    const log = read(this.log);
+    const at = log.search(/Sanitizer|runtime error|Assertion/);
+    return at < 0 ? null : log.slice(at, at + 4000);
+  }
+
   /** The processes that the supervisor started, as {pid, role}. */
   children() {
     const { pid } = this.process;

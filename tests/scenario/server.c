@@ -77,7 +77,17 @@ static uint16_t free_port(void)
     return ntohs(addr.sin_port);
 }
 
-/* Applications lie at examples/NAME, seen from the sources' top, or at apps/NAME, seen from the story. */
+/* Runs a program and waits for it. */
+static bool run(const char *const *argv)
+{
+    int out, status = -1;
+    pid_t pid = spawn(argv, "/dev/null", &out);
+    close(out);
+    waitpid(pid, &status, 0);
+    return status == 0;
+}
+
+/* Apps lie at examples/NAME, seen from the sources' top, or at apps/NAME, seen from the story. */
 static char *find_app(struct play *play, const char *name)
 {
     static const char *const places[] = {"/../../examples/", "/apps/"};
@@ -94,19 +104,64 @@ static char *find_app(struct play *play, const char *name)
     play_fail(play, "no app named %s", name);
 }
 
+/* Copies what the server reads of an app, not what is built around it. */
+static void copy_app(struct play *play, const char *name)
+{
+    struct server *server = &play->server;
+    struct buf command = {0};
+    char *from = find_app(play, name);
+    buf_printf(&command, "mkdir '%s/%s' && tar -C '%s' --exclude=node_modules -c . | tar -C '%s/%s' -x", server->folder,
+               name, from, server->folder, name);
+    buf_append(&command, "", 1);
+    bool copied = run((const char *const[]){"sh", "-c", command.data, NULL});
+    buf_release(&command);
+    free(from);
+    if (!copied)
+        play_fail(play, "cannot copy the app %s", name);
+    buf_printf(&command, "%s/%s", server->folder, name);
+    buf_append(&command, "", 1);
+    server->app = command.data;
+}
+
 void server_serve(struct play *play, const char *name)
 {
     struct server *server = &play->server;
     if (server->app != NULL)
         play_fail(play, "a story serves once");
-    server->app = find_app(play, name);
     server->port = free_port();
     snprintf(server->folder, sizeof server->folder, "/tmp/skerry-story-XXXXXX");
     if (mkdtemp(server->folder) == NULL)
         play_fail(play, "mkdtemp: %s", strerror(errno));
+    copy_app(play, name);
     /* Orphans come to the player, so that it sees whether a dead supervisor's children follow it. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     server_start(play);
+}
+
+void server_edit(struct play *play, const char *file, const char *old, const char *new)
+{
+    struct buf path = {0}, text = {0};
+    buf_printf(&path, "%s/%s", play->server.app, file);
+    buf_append(&path, "", 1);
+    FILE *from = fopen(path.data, "r");
+    size_t n;
+    while (from != NULL && (n = fread(buf_reserve(&text, 4096), 1, 4096, from)) > 0)
+        text.len += n;
+    if (from != NULL)
+        fclose(from);
+    char *at = text.len > 0 ? memmem(text.data, text.len, old, strlen(old)) : NULL;
+    FILE *to = at != NULL ? fopen(path.data, "w") : NULL;
+    if (to != NULL) {
+        char *rest = at + strlen(old);
+        fwrite(text.data, 1, (size_t)(at - text.data), to);
+        fputs(new, to);
+        fwrite(rest, 1, (size_t)(text.data + text.len - rest), to);
+        fclose(to);
+    }
+    buf_release(&text);
+    buf_release(&path);
+    if (to == NULL)
+        play_fail(play, "%s of the app does not hold '%s'", file, old);
 }
 
 /* Starts a server of the story's app, with its log in the file `log`. */
@@ -169,18 +224,33 @@ static size_t children(pid_t pid, pid_t *ret_pids)
     return n;
 }
 
-/* A process of a sanitizer's build tells what it found in the log; its exit status ends at the supervisor. */
-static bool log_tells_a_fault(const struct server *server)
+static bool log_holds(const struct server *server, const char *word)
 {
     char path[64], line[1024];
     snprintf(path, sizeof path, "%s/log", server->folder);
     FILE *file = fopen(path, "r");
     bool does = false;
     while (file != NULL && !does && fgets(line, sizeof line, file) != NULL)
-        does = strstr(line, "Sanitizer") != NULL || strstr(line, "runtime error") != NULL;
+        does = strstr(line, word) != NULL;
     if (file != NULL)
         fclose(file);
     return does;
+}
+
+void server_await_log(struct play *play, const char *word)
+{
+    int64_t deadline_us = play_deadline_us();
+    while (!log_holds(&play->server, word)) {
+        if (clock_mono_us() > deadline_us)
+            play_fail(play, "the log does not hold '%s'", word);
+        usleep(NAP_US);
+    }
+}
+
+/* A process of a sanitizer's build tells what it found in the log; its exit status ends at the supervisor. */
+static bool log_tells_a_fault(const struct server *server)
+{
+    return log_holds(server, "Sanitizer") || log_holds(server, "runtime error");
 }
 
 void server_stop(struct play *play)

@@ -15,15 +15,16 @@
 struct play;
 
 struct server {
-    char folder[32]; /* temporary: data/ and log */
-    char *app;       /* its definition's folder; NULL: no server yet */
+    char folder[32]; /* temporary: data/, log, and the app in a folder of its name */
+    char *app;       /* that folder; NULL: no server yet */
     uint16_t port;
     pid_t pid;   /* of the supervisor; 0 while it does not run */
     pid_t group; /* of the last start: what outlived its supervisor is in it */
     int out;     /* its standard output, while it runs */
 };
 
-/* The first start of a story: a fresh folder, a free port. `name` is a folder of examples/ or of scenario/apps/. */
+/* The first start of a story: a fresh folder, a free port, a copy of the app, which lies in examples/ or
+ * scenario/apps/. */
 void server_serve(struct play *play, const char *name);
 
 /* Starts the server and waits for its ready line. */
@@ -34,6 +35,12 @@ void server_stop(struct play *play);
 
 /* kill -9 of the child that plays `role`, or of the supervisor: its children must follow it. */
 void server_kill(struct play *play, const char *role);
+
+/* Replaces the first `old` in a file of the app. */
+void server_edit(struct play *play, const char *file, const char *old, const char *new);
+
+/* Waits until the log holds `word`. */
+void server_await_log(struct play *play, const char *word);
 
 /* Starts a second server on the same `data`, or on the same `port`: it must fail, with one line that says why. */
 void server_rival(struct play *play, const char *shared);

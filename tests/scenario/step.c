@@ -386,6 +386,19 @@ static void step_kill(struct play *play, struct words words)
     server_kill(play, next(play, &words, "worker, router or supervisor"));
 }
 
+/* edit FILE OLD NEW */
+static void step_edit(struct play *play, struct words words)
+{
+    const char *file = next(play, &words, "the file"), *old = next(play, &words, "what goes");
+    server_edit(play, file, old, next(play, &words, "what comes instead"));
+}
+
+/* log WORD */
+static void step_log(struct play *play, struct words words)
+{
+    server_await_log(play, next(play, &words, "the word"));
+}
+
 /* rival data | port */
 static void step_rival(struct play *play, struct words words)
 {
@@ -445,8 +458,8 @@ static const struct {
     const char *verb;
     void (*play)(struct play *play, struct words words);
 } server_steps[] = {
-    {"serve", step_serve}, {"start", step_start}, {"stop", step_stop},   {"kill", step_kill},
-    {"token", step_token}, {"get", step_get},     {"files", step_files}, {"rival", step_rival},
+    {"serve", step_serve}, {"start", step_start}, {"stop", step_stop},   {"kill", step_kill}, {"token", step_token},
+    {"get", step_get},     {"files", step_files}, {"rival", step_rival}, {"edit", step_edit}, {"log", step_log},
 };
 
 static const struct {

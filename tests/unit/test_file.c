@@ -1,10 +1,12 @@
 /*
  * A small file is read whole, or not at all.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,12 +81,29 @@ static void test_only_a_regular_file_is_read(void **state)
     buf_release(&text);
 }
 
+static void test_a_folder_is_made_once(void **state)
+{
+    (void)state;
+    char path[64], dir[] = "/tmp/skerry-test-file-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/slot/", dir);
+    assert_int_equal(dir_make(path), ERR_OK);
+    assert_int_equal(dir_make(path), ERR_OK);
+    assert_int_equal(dir_sync(path), ERR_OK);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(dir_sync(path), ERR_IO);
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(dir_make(path), ERR_IO);
+    assert_int_equal(errno, ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_file_is_appended_whole),
         cmocka_unit_test(test_one_byte_too_many_is_too_many),
         cmocka_unit_test(test_only_a_regular_file_is_read),
+        cmocka_unit_test(test_a_folder_is_made_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -336,7 +336,7 @@ struct parts {
 static struct slice part_text(struct parts *parts, size_t i, const cJSON *frame, const char *name)
 {
     parts->texts[i] = field_text(frame, name);
-    return parts->texts[i] == NULL ? (struct slice){0} : slice_str(parts->texts[i]);
+    return parts->texts[i] == NULL ? SLICE_NONE : slice_str(parts->texts[i]);
 }
 
 static void parts_init(struct parts *parts, const cJSON *frame)

@@ -14,7 +14,7 @@
 #include "proto/websocket.h"
 #include "tests/lib/mpjson.h"
 
-enum { MESSAGE_MAX = 1000 };
+enum { KEEP_MAX = 100, MESSAGE_MAX = 1000 };
 
 static const char MASK[4] = {'\x37', '\xfa', '\x21', '\x3d'};
 
@@ -50,7 +50,9 @@ static void add_event(struct outcome *outcome, const struct ws_event *event)
     buf_printf(&outcome->text, "%s", NAMES[event->opcode]);
     if (event->opcode == WS_CLOSE)
         buf_printf(&outcome->text, " %u", event->code);
-    buf_printf(&outcome->text, " %.*s|", (int)event->payload.len, event->payload.data);
+    if (event->is_oversized)
+        buf_printf(&outcome->text, " too long");
+    buf_printf(&outcome->text, " %.*s|", (int)event->payload.len, event->payload.len == 0 ? "" : event->payload.data);
 }
 
 /* Feeds bytes to a decoder until it wants more. Returns false once the connection is broken. */
@@ -74,7 +76,7 @@ static bool feed(struct ws_decoder *decoder, struct buf *pending, struct outcome
 static struct outcome decode_cut(struct slice bytes, size_t cut)
 {
     struct ws_decoder decoder;
-    ws_decoder_init(&decoder, MESSAGE_MAX);
+    ws_decoder_init(&decoder, KEEP_MAX, MESSAGE_MAX);
     struct outcome outcome = {0};
     struct buf pending = {0};
     buf_append(&pending, bytes.data, cut);
@@ -137,7 +139,7 @@ static void test_each_form_of_length_is_read(void **state)
         struct buf buf = {0};
         client_frame(&buf, 0x82, slice_of(payload, LENS[i]));
         struct ws_decoder decoder;
-        ws_decoder_init(&decoder, 70000);
+        ws_decoder_init(&decoder, 70000, 70000);
         char *data = buf.data;
         size_t len = buf.len;
         struct ws_event event;
@@ -169,7 +171,7 @@ static void test_a_decoder_keeps_no_memory_between_messages(void **state)
 {
     (void)state;
     struct ws_decoder decoder;
-    ws_decoder_init(&decoder, MESSAGE_MAX);
+    ws_decoder_init(&decoder, KEEP_MAX, MESSAGE_MAX);
     struct buf buf = {0};
     struct outcome outcome = {0};
     client_text(&buf, 0x82, "whole");
@@ -182,6 +184,61 @@ static void test_a_decoder_keeps_no_memory_between_messages(void **state)
     assert_true(feed(&decoder, &buf, &outcome));
     assert_null(decoder.partial.data);
     buf_release(&outcome.text);
+    buf_release(&buf);
+    ws_decoder_release(&decoder);
+}
+
+/* ---- messages that are too long to keep ---- */
+
+static void test_a_message_too_long_to_keep_is_passed_over(void **state)
+{
+    (void)state;
+    char many[MESSAGE_MAX];
+    memset(many, 'x', sizeof many);
+    struct buf buf = {0};
+    client_frame(&buf, 0x82, slice_of(many, KEEP_MAX + 1));
+    client_text(&buf, 0x82, "short");
+    client_frame(&buf, 0x81, slice_of(many, MESSAGE_MAX));
+    client_text(&buf, 0x81, "ping");
+    assert_outcome(&buf, "binary too long |binary short|text too long |text ping|");
+}
+
+static void test_fragments_too_long_to_keep_are_passed_over(void **state)
+{
+    (void)state;
+    char many[KEEP_MAX];
+    memset(many, 'x', sizeof many);
+    struct buf buf = {0};
+    client_frame(&buf, 0x02, slice_of(many, KEEP_MAX));
+    client_text(&buf, 0x89, "still there?");
+    client_text(&buf, 0x00, "y");
+    client_text(&buf, 0x8a, "");
+    client_frame(&buf, 0x00, slice_of(many, KEEP_MAX));
+    client_text(&buf, 0x80, "");
+    client_frame(&buf, 0x02, slice_of(many, KEEP_MAX / 2));
+    client_text(&buf, 0x80, "");
+    char expected[200];
+    snprintf(expected, sizeof expected, "ping still there?|pong |binary too long |binary %.*s|", KEEP_MAX / 2, many);
+    assert_outcome(&buf, expected);
+}
+
+static void test_a_message_that_is_passed_over_takes_no_memory(void **state)
+{
+    (void)state;
+    char many[KEEP_MAX];
+    memset(many, 'x', sizeof many);
+    struct ws_decoder decoder;
+    ws_decoder_init(&decoder, KEEP_MAX, MESSAGE_MAX);
+    struct buf buf = {0};
+    struct outcome outcome = {0};
+    client_frame(&buf, 0x02, slice_of(many, KEEP_MAX));
+    assert_true(feed(&decoder, &buf, &outcome));
+    assert_int_equal(decoder.partial.len, KEEP_MAX);
+    client_frame(&buf, 0x00, slice_of(many, KEEP_MAX));
+    buf.len -= KEEP_MAX / 2;
+    assert_true(feed(&decoder, &buf, &outcome));
+    assert_int_equal(outcome.n_left, 0);
+    assert_null(decoder.partial.data);
     buf_release(&buf);
     ws_decoder_release(&decoder);
 }
@@ -296,9 +353,9 @@ static void test_a_close_frame_is_sent_with_its_code(void **state)
 static void test_a_long_reason_is_cut_between_characters(void **state)
 {
     (void)state;
-    char reason[200] = "";
-    for (int i = 0; i < 50; i++)
-        strcat(reason, "\xe2\x82\xac"); /* 3 bytes each: 41 are 123 */
+    char reason[151] = "";
+    for (size_t i = 0; i < 50; i++)
+        memcpy(reason + 3 * i, "\xe2\x82\xac", 3); /* 41 of them are 123 bytes */
     struct buf buf = {0};
     ws_close_frame(&buf, WS_CODE_GOING_AWAY, reason);
     assert_int_equal(buf.len, 2 + 2 + 123);
@@ -368,6 +425,9 @@ int main(void)
         cmocka_unit_test(test_each_form_of_length_is_read),
         cmocka_unit_test(test_a_message_comes_in_fragments_with_control_frames_between),
         cmocka_unit_test(test_a_decoder_keeps_no_memory_between_messages),
+        cmocka_unit_test(test_a_message_too_long_to_keep_is_passed_over),
+        cmocka_unit_test(test_fragments_too_long_to_keep_are_passed_over),
+        cmocka_unit_test(test_a_message_that_is_passed_over_takes_no_memory),
         cmocka_unit_test(test_a_frame_that_breaks_the_protocol_ends_the_connection),
         cmocka_unit_test(test_text_that_is_not_utf8_ends_the_connection),
         cmocka_unit_test(test_a_character_may_be_split_over_fragments),

@@ -18,7 +18,8 @@ const root = fileURLToPath(new URL('../../../../../', import.meta.url))
 export class SkerryServer {
   readonly #app: string
   readonly #data: string
-  #address = '127.0.0.1:0'
+  // Not 127.0.0.1, where a client that knocks at a port without a listener may get that very port as its own.
+  #address = '127.0.0.2:0'
   #process: ChildProcess | undefined
   #complaints = ''
 
@@ -30,7 +31,12 @@ export class SkerryServer {
   /** Starts an example app (`chat`, `board`) on an empty data folder. */
   static async start(app: string): Promise<SkerryServer> {
     const server = new SkerryServer(app, await mkdtemp(join(tmpdir(), 'skerry-client-test-')))
-    await server.start()
+    try {
+      await server.start()
+    } catch (error) {
+      await server.remove()
+      throw error
+    }
     return server
   }
 
@@ -83,9 +89,9 @@ export class SkerryServer {
     const child = this.#process
     this.#process = undefined
     if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
+    const ended = once(child, 'close') // the last process that writes to its pipes is gone
     signal(child)
-    await patiently('the end of the server', exited)
+    await patiently('the end of the server', ended)
   }
 
   /** Ends it for good. */
