@@ -137,14 +137,23 @@ static int64_t read_number(struct database *database, const char *sql)
 }
 
 /* The rows that the migrations of a new scope brought along: sessions that have known it empty hear of them. */
+static enum err log_rows_of(struct scope_file *file, const struct collection *collection, int64_t now_ms)
+{
+    enum err err = ERR_OK;
+    int code = SQLITE_DONE;
+    sqlite3_stmt *rows = collection_prepare(collection, COLLECTION_SLICE, &file->database, NULL);
+    sqlite3_bind_text(rows, 1, "", 0, SQLITE_STATIC);
+    while (err == ERR_OK && (code = sqlite3_step(rows)) == SQLITE_ROW)
+        err = changelog_append(&file->log, collection, column_slice(rows, (int)collection->key), OP_INSERT, now_ms);
+    sqlite3_finalize(rows);
+    return err == ERR_OK && code != SQLITE_DONE ? database_err(code) : err;
+}
+
 static enum err log_first_rows(struct scope_file *file, int64_t now_ms)
 {
     enum err err = ERR_OK;
-    const struct capture *capture = &file->capture;
-    for (size_t i = 0; err == ERR_OK && i < capture->n; i++) {
-        const struct change *change = &capture->changes[i];
-        err = changelog_append(&file->log, change->collection, change_key(capture, change), change->op, now_ms);
-    }
+    for (size_t i = 0; err == ERR_OK && i < file->kind->n_collections; i++)
+        err = log_rows_of(file, &file->kind->collections[i], now_ms);
     return err;
 }
 
