@@ -58,9 +58,10 @@ static void write_bytes(struct buf *buf, int type, const void *data, size_t len)
     buf->len += 5 + len;
 }
 
-static void write_value(struct buf *buf, sqlite3_value *value)
+/* False if it is NULL. */
+static bool write_value(struct buf *buf, sqlite3_value *value)
 {
-    int type = value == NULL ? SQLITE_NULL : sqlite3_value_type(value);
+    int type = sqlite3_value_type(value);
     uint64_t bits;
     double real;
     switch (type) {
@@ -85,9 +86,40 @@ static void write_value(struct buf *buf, sqlite3_value *value)
     default:
         buf_append(buf, &(char){SQLITE_NULL}, 1);
     }
+    return type != SQLITE_NULL;
 }
 
-void rowchange_write(struct buf *buf, const struct row_table *table, sqlite3 *db, int op)
+static int write_key(struct buf *buf, const struct row_table *table, sqlite3 *db)
+{
+    bool is_whole = true;
+    int code = SQLITE_OK;
+    for (size_t i = 0; code == SQLITE_OK && i < table->n_columns; i++) {
+        sqlite3_value *value = NULL;
+        if (!table->columns[i].is_key)
+            continue;
+        code = sqlite3_preupdate_old(db, (int)i, &value);
+        if (code == SQLITE_OK)
+            is_whole = write_value(buf, value) && is_whole;
+    }
+    return is_whole ? code : SQLITE_CONSTRAINT_NOTNULL;
+}
+
+static int write_row(struct buf *buf, const struct row_table *table, sqlite3 *db)
+{
+    bool has_key = true;
+    int code = SQLITE_OK;
+    for (size_t i = 0; code == SQLITE_OK && i < table->n_columns; i++) {
+        sqlite3_value *value = NULL;
+        if (!table->columns[i].is_stored)
+            continue;
+        code = sqlite3_preupdate_new(db, (int)i, &value);
+        if (code == SQLITE_OK && !write_value(buf, value) && table->columns[i].is_key)
+            has_key = false;
+    }
+    return has_key ? code : SQLITE_CONSTRAINT_NOTNULL;
+}
+
+int rowchange_write(struct buf *buf, const struct row_table *table, sqlite3 *db, int op)
 {
     size_t name_len = strlen(table->name);
     assert(name_len <= UINT8_MAX); /* `skerry check` refuses longer ones */
@@ -96,16 +128,8 @@ void rowchange_write(struct buf *buf, const struct row_table *table, sqlite3 *db
     out[1] = (char)name_len;
     memcpy(out + 2, table->name, name_len);
     buf->len += 2 + name_len;
-    for (size_t i = 0; op != SQLITE_INSERT && i < table->n_columns; i++) {
-        sqlite3_value *value = NULL;
-        if (table->columns[i].is_key && sqlite3_preupdate_old(db, (int)i, &value) == SQLITE_OK)
-            write_value(buf, value);
-    }
-    for (size_t i = 0; op != SQLITE_DELETE && i < table->n_columns; i++) {
-        sqlite3_value *value = NULL;
-        if (table->columns[i].is_stored && sqlite3_preupdate_new(db, (int)i, &value) == SQLITE_OK)
-            write_value(buf, value);
-    }
+    int code = op == SQLITE_INSERT ? SQLITE_OK : write_key(buf, table, db);
+    return code != SQLITE_OK || op == SQLITE_DELETE ? code : write_row(buf, table, db);
 }
 
 /* Reading. */
@@ -197,15 +221,17 @@ bool rowchange_bind(struct slice *in, const struct row_table *table, enum rowcha
     return ok;
 }
 
-/* The parameters are numbered as the change carries their values: the key's first. */
+/* The parameters are numbered as the change carries their values: the key's first. The key's index may have another
+ * collation than its column, and tell rows apart that the column takes for the same: only their bytes settle it. */
 static void append_where(sqlite3_str *sql, const struct row_table *table)
 {
     int parameter = 0;
     for (size_t i = 0; i < table->n_columns; i++)
         if (table->columns[i].is_key) {
             parameter++;
-            sqlite3_str_appendf(sql, "%s\"%w\" IS ?%d", parameter == 1 ? " WHERE " : " AND ", table->columns[i].name,
-                                parameter);
+            sqlite3_str_appendf(sql, "%s\"%w\" IS ?%d AND \"%w\" COLLATE BINARY IS ?%d",
+                                parameter == 1 ? " WHERE " : " AND ", table->columns[i].name, parameter,
+                                table->columns[i].name, parameter);
         }
 }
 
@@ -241,19 +267,20 @@ static void append_columns(sqlite3_str *sql, const struct row_table *table, bool
         }
 }
 
+/* ABORT, whatever the table says of itself: its ON CONFLICT REPLACE or IGNORE would hide that a change does not fit. */
 sqlite3_stmt *rowchange_prepare(const struct row_table *table, sqlite3 *db, enum rowchange_op op)
 {
     sqlite3_str *sql = sqlite3_str_new(db);
     switch (op) {
     case ROWCHANGE_INSERT:
-        sqlite3_str_appendf(sql, "INSERT INTO \"%w\"(", table->name);
+        sqlite3_str_appendf(sql, "INSERT OR ABORT INTO \"%w\"(", table->name);
         append_columns(sql, table, false);
         sqlite3_str_appendall(sql, ") VALUES(");
         append_columns(sql, table, true);
         sqlite3_str_appendall(sql, ")");
         break;
     case ROWCHANGE_UPDATE:
-        sqlite3_str_appendf(sql, "UPDATE \"%w\" SET ", table->name);
+        sqlite3_str_appendf(sql, "UPDATE OR ABORT \"%w\" SET ", table->name);
         append_assignments(sql, table);
         append_where(sql, table);
         break;

@@ -36,8 +36,10 @@ enum rowchange_op { ROWCHANGE_INSERT, ROWCHANGE_UPDATE, ROWCHANGE_DELETE };
 bool row_table_read(struct row_table *table, sqlite3 *db, const char *name);
 void row_table_release(struct row_table *table);
 
-/* From within the preupdate hook: appends the change. `op` is SQLite's. */
-void rowchange_write(struct buf *buf, const struct row_table *table, sqlite3 *db, int op);
+/* From within the preupdate hook: appends the change. `op` is SQLite's. SQLITE_CONSTRAINT_NOTNULL if a column of the
+ * key is NULL, as SQLite lets it be in a table with rowids: such rows cannot be told apart. What was appended then, or
+ * on another failure, is no change. */
+int rowchange_write(struct buf *buf, const struct row_table *table, sqlite3 *db, int op);
 
 /* Operation and table of the change at the front of `in`. False if the bytes are no change. */
 bool rowchange_head(struct slice in, enum rowchange_op *ret_op, struct slice *ret_table);

@@ -48,10 +48,10 @@ static void add_row(struct capture *capture, struct change *change, sqlite3 *db)
     for (size_t i = 0; i < collection->n_columns; i++) {
         sqlite3_value *value = NULL;
         buf_append_slice(&capture->bytes, buf_slice(&collection->columns[i].encoded_name));
-        if (sqlite3_preupdate_new(db, (int)i, &value) == SQLITE_OK)
-            row_write_value(&capture->bytes, value);
-        else
-            mp_write_nil(&capture->bytes);
+        capture->failed = sqlite3_preupdate_new(db, (int)i, &value);
+        if (capture->failed != SQLITE_OK)
+            return;
+        row_write_value(&capture->bytes, value);
     }
     change->row_len = capture->bytes.len - change->row_at;
 }
@@ -67,9 +67,11 @@ static void add_changes(struct capture *capture, const struct collection *collec
 {
     sqlite3_value *old_key = NULL, *new_key = NULL;
     if (op != SQLITE_INSERT)
-        sqlite3_preupdate_old(db, (int)collection->key, &old_key);
-    if (op != SQLITE_DELETE)
-        sqlite3_preupdate_new(db, (int)collection->key, &new_key);
+        capture->failed = sqlite3_preupdate_old(db, (int)collection->key, &old_key);
+    if (op != SQLITE_DELETE && capture->failed == SQLITE_OK)
+        capture->failed = sqlite3_preupdate_new(db, (int)collection->key, &new_key);
+    if (capture->failed != SQLITE_OK)
+        return;
     bool moved = op == SQLITE_UPDATE && !same_text(old_key, new_key);
     if (op == SQLITE_DELETE || moved)
         add(capture, collection, OP_DELETE, old_key);
@@ -85,10 +87,14 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
     (void)old_rowid;
     (void)new_rowid;
     const struct kind_table *table = find_table(capture, name);
-    if (table == NULL)
-        return; /* a table of SQLite's own */
-    rowchange_write(&capture->journal, &table->table, db, op);
-    if (table->collection != NULL)
+    if (table == NULL || capture->failed != SQLITE_OK)
+        return; /* a table of SQLite's own, or in vain */
+    int code = rowchange_write(&capture->journal, &table->table, db, op);
+    if (code == SQLITE_CONSTRAINT_NOTNULL)
+        capture->has_bad_key = true;
+    else if (code != SQLITE_OK)
+        capture->failed = code;
+    else if (table->collection != NULL)
         add_changes(capture, table->collection, db, op);
 }
 
@@ -121,6 +127,7 @@ void capture_cut(struct capture *capture, struct capture_mark mark)
 void capture_clear(struct capture *capture)
 {
     capture_cut(capture, (struct capture_mark){0});
+    capture->failed = SQLITE_OK;
     if (capture->bytes.capacity > BYTES_KEPT)
         buf_release(&capture->bytes);
     if (capture->journal.capacity > BYTES_KEPT)

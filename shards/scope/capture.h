@@ -5,8 +5,8 @@
  * the fan-out. Every table's change, the server's own included, is also written as the journal carries it. What a
  * savepoint takes back is cut off here too, by the mark that was taken before it.
  *
- * Thread: the connection's. Set up before any statement is prepared: some of SQLite's shortcuts skip the hook
- * otherwise.
+ * Thread: the connection's. Set up when the tables are the kind's, after its migrations, and before any statement is
+ * prepared that is kept: some of SQLite's shortcuts skip the hook otherwise.
  */
 #ifndef SHARDS_SCOPE_CAPTURE_H
 #define SHARDS_SCOPE_CAPTURE_H
@@ -31,7 +31,8 @@ struct capture {
     struct buf journal;            /* rowchanges of all tables */
     const struct kind_table *last; /* the table of the last change: the next is often of the same */
     const char *last_name;
-    bool has_bad_key; /* a row whose key is no text, or empty, was written: it cannot stand */
+    bool has_bad_key; /* a row was written whose key is NULL, or in a collection no text or empty: it cannot stand */
+    int failed;       /* SQLite's code, if it could not say what changed: this turn cannot be committed */
 };
 
 struct capture_mark {
