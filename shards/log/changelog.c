@@ -90,10 +90,29 @@ static enum err forget_others(const struct changelog *log, struct database *data
     return code == SQLITE_OK ? ERR_OK : database_err(code);
 }
 
-/* A rise takes a position of its own, so that a cursor at the old head is below the new floor. */
-static enum err read_collections(struct changelog *log, struct database *database, bool is_changed, int64_t now_ms)
+/* Whether a migration has run since the floors were written: it changes rows without entries. Its own transaction ended
+ * before this one, and a crash may have come between, so the file knows how many migrations its floors account for. */
+static bool has_migrated(struct database *database)
 {
-    bool has_position = false;
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS,
+                                          "SELECT (SELECT count(*) FROM _sync_migrations) IS NOT"
+                                          " (SELECT value FROM _sync_meta WHERE name = 'migrations')",
+                                          NULL);
+    bool same = sqlite3_step(read) == SQLITE_ROW && sqlite3_column_int(read, 0) == 0;
+    sqlite3_finalize(read);
+    return !same;
+}
+
+static enum err note_migrations(struct database *database)
+{
+    return database_run(database, SQL_OURS,
+                        "INSERT OR REPLACE INTO _sync_meta SELECT 'migrations', count(*) FROM _sync_migrations", NULL);
+}
+
+/* A rise takes a position of its own, so that a cursor at the old head is below the new floor. */
+static enum err read_collections(struct changelog *log, struct database *database, int64_t now_ms)
+{
+    bool has_position = false, is_changed = has_migrated(database);
     enum err err = ERR_OK;
     for (size_t i = 0; err == ERR_OK && i < log->kind->n_collections; i++) {
         const struct collection *collection = &log->kind->collections[i];
@@ -105,11 +124,13 @@ static enum err read_collections(struct changelog *log, struct database *databas
         if (err == ERR_OK)
             err = raise_floor(log, collection, database);
     }
+    if (err == ERR_OK && is_changed)
+        err = note_migrations(database);
     return err == ERR_OK ? forget_others(log, database) : err;
 }
 
-enum err changelog_open(struct changelog *log, const struct kind *kind, struct database *database, bool is_changed,
-                        int64_t now_ms, struct buf *ret_why)
+enum err changelog_open(struct changelog *log, const struct kind *kind, struct database *database, int64_t now_ms,
+                        struct buf *ret_why)
 {
     *log = (struct changelog){.kind = kind};
     log->floors = mem_zero(kind->n_collections + 1, sizeof *log->floors);
@@ -123,7 +144,7 @@ enum err changelog_open(struct changelog *log, const struct kind *kind, struct d
         return ERR_DAMAGED;
     enum err err = read_head(log, database, now_ms, ret_why);
     if (err == ERR_OK)
-        err = read_collections(log, database, is_changed, now_ms);
+        err = read_collections(log, database, now_ms);
     return err;
 }
 

@@ -111,11 +111,11 @@ static enum err check_meta(struct database *database, const struct scope_name *n
     return err;
 }
 
-static enum err open_log(struct scope_file *file, bool has_migrated, int64_t now_ms, struct buf *ret_why)
+static enum err open_log(struct scope_file *file, int64_t now_ms, struct buf *ret_why)
 {
     enum err err = database_run(&file->database, SQL_OURS, "BEGIN IMMEDIATE", ret_why);
     if (err == ERR_OK)
-        err = changelog_open(&file->log, file->kind, &file->database, has_migrated, now_ms, ret_why);
+        err = changelog_open(&file->log, file->kind, &file->database, now_ms, ret_why);
     if (err == ERR_OK)
         err = database_run(&file->database, SQL_OURS, "COMMIT", ret_why);
     return err;
@@ -131,25 +131,16 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
     return receipts_open(&file->receipts, &file->database, ret_why);
 }
 
-static int64_t schema_version(struct database *database)
-{
-    sqlite3_stmt *read = database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
-    int64_t version = read != NULL && sqlite3_step(read) == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
-    sqlite3_finalize(read);
-    return version;
-}
-
 static enum err set_up(struct scope_file *file, const struct scope_name *name, int64_t now_ms, struct buf *ret_why)
 {
     enum err err = check_meta(&file->database, name, ret_why);
     if (err != ERR_OK)
         return err;
-    int64_t before = schema_version(&file->database);
     capture_init(&file->capture, file->kind, file->database.db);
     err = migrations_apply(&file->kind->migrations, &file->database, ret_why);
     capture_clear(&file->capture); /* what a migration changed is told by a reset, not by the log */
     if (err == ERR_OK)
-        err = open_log(file, schema_version(&file->database) != before, now_ms, ret_why);
+        err = open_log(file, now_ms, ret_why);
     return err == ERR_OK ? prepare_all(file, ret_why) : err;
 }
 

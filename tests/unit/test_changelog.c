@@ -227,6 +227,26 @@ static void test_a_migration_raises_all_floors(void **state)
     assert_int_equal(floor_of(scope, "tags"), 2);
 }
 
+/* The migration was committed, but the process died before it had raised the floors. */
+static void test_a_migration_that_a_crash_followed_raises_them_too(void **state)
+{
+    struct scope *scope = *state;
+    struct database database;
+    append(scope, "notes", "a", OP_INSERT);
+    scope_file_close(scope->file);
+    scope->file = NULL;
+    room_migrate(&scope->room, "0002_more.sql", "UPDATE notes SET text = upper(text);");
+    room_load(&scope->room, NULL);
+    assert_int_equal(database_open(&database, scope->path, false, NULL), ERR_OK);
+    assert_int_equal(migrations_apply(&scope->room.kind->migrations, &database, NULL), ERR_OK);
+    database_close(&database);
+    scope_reopen(scope);
+    assert_int_equal(floor_of(scope, "notes"), 2);
+    assert_int_equal(floor_of(scope, "tags"), 2);
+    scope_reopen(scope);
+    assert_int_equal(head(scope), 2);
+}
+
 static void test_a_new_collection_begins_at_the_head(void **state)
 {
     struct scope *scope = *state;
@@ -274,6 +294,7 @@ int main(void)
         SCOPE_TEST(test_opening_again_changes_nothing),
         SCOPE_TEST(test_another_look_of_a_collection_raises_its_floor),
         SCOPE_TEST(test_a_migration_raises_all_floors),
+        SCOPE_TEST(test_a_migration_that_a_crash_followed_raises_them_too),
         SCOPE_TEST(test_a_new_collection_begins_at_the_head),
         SCOPE_TEST(test_a_collection_that_was_away_raises_its_floor),
     };
