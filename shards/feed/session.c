@@ -191,12 +191,12 @@ void session_answer(struct session *session, struct slice tx, const struct outco
     buf_release(&frame);
 }
 
-void session_rebase(struct session *session, uint64_t head)
+void session_rebase(struct session *session, const struct changelog *log)
 {
     LIST_FOREACH(link, &session->subs) {
         struct sub *sub = LIST_ITEM(link, struct sub, link);
         if (sub->state == SUB_LIVE && sub->from == 0)
-            sub->from = head;
+            sub->from = log->floors[sub->collection->number];
     }
 }
 

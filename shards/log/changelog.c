@@ -15,7 +15,9 @@ uint64_t changelog_start(int64_t now_ms)
     return (uint64_t)(seconds < 1 ? 1 : seconds) << 23;
 }
 
-static enum err read_head(struct changelog *log, struct database *database, int64_t now_ms, struct buf *ret_why)
+/* `ret_is_new`: nothing was ever logged here. */
+static enum err read_head(struct changelog *log, struct database *database, int64_t now_ms, bool *ret_is_new,
+                          struct buf *ret_why)
 {
     sqlite3_stmt *read =
         database_prepare(database, SQL_OURS, "SELECT seq, at FROM _sync_log ORDER BY seq DESC LIMIT 1", ret_why);
@@ -27,6 +29,7 @@ static enum err read_head(struct changelog *log, struct database *database, int6
         log->at = sqlite3_column_int64(read, 1);
     }
     sqlite3_finalize(read);
+    *ret_is_new = code == SQLITE_DONE;
     if (code == SQLITE_ROW)
         return ERR_OK;
     if (code != SQLITE_DONE)
@@ -129,6 +132,28 @@ static enum err read_collections(struct changelog *log, struct database *databas
     return err == ERR_OK ? forget_others(log, database) : err;
 }
 
+static enum err log_rows(struct changelog *log, const struct collection *collection, struct database *database,
+                         int64_t now_ms)
+{
+    sqlite3_stmt *rows = collection_prepare(collection, COLLECTION_SLICE, database, NULL);
+    enum err err = ERR_OK;
+    int code = SQLITE_DONE;
+    sqlite3_bind_text(rows, 1, "", 0, SQLITE_STATIC);
+    while (err == ERR_OK && (code = sqlite3_step(rows)) == SQLITE_ROW)
+        err = changelog_append(log, collection, column_slice(rows, (int)collection->key), OP_INSERT, now_ms);
+    sqlite3_finalize(rows);
+    return err != ERR_OK || code == SQLITE_DONE ? err : database_err(code);
+}
+
+/* Who watched the scope when it had no file saw it empty, and learns of the rows that its migrations made from here. */
+static enum err log_first_rows(struct changelog *log, struct database *database, int64_t now_ms)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; err == ERR_OK && i < log->kind->n_collections; i++)
+        err = log_rows(log, &log->kind->collections[i], database, now_ms);
+    return err;
+}
+
 enum err changelog_open(struct changelog *log, const struct kind *kind, struct database *database, int64_t now_ms,
                         struct buf *ret_why)
 {
@@ -142,10 +167,11 @@ enum err changelog_open(struct changelog *log, const struct kind *kind, struct d
                                  "SELECT seq, collection, key, op FROM _sync_log WHERE seq > ? ORDER BY seq", ret_why);
     if (log->append == NULL || log->read == NULL)
         return ERR_DAMAGED;
-    enum err err = read_head(log, database, now_ms, ret_why);
+    bool is_new = false;
+    enum err err = read_head(log, database, now_ms, &is_new, ret_why);
     if (err == ERR_OK)
         err = read_collections(log, database, now_ms);
-    return err;
+    return err == ERR_OK && is_new ? log_first_rows(log, database, now_ms) : err;
 }
 
 void changelog_release(struct changelog *log)

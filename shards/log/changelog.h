@@ -6,7 +6,7 @@
  * without gaps; what is kept has holes.
  *
  * A new scope starts at the seconds since 2026-01-01 times 2^23, with an ack and every floor there: a cursor of an
- * earlier life of the same name is below it and gets a reset.
+ * earlier life of the same name is below it and gets a reset. The rows that its migrations made come right behind.
  *
  * Thread: the scope's shard.
  */

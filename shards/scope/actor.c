@@ -116,7 +116,7 @@ static bool open_file(struct actor *actor, bool create)
     if (err == ERR_OK) {
         actor->feed.before = feed_head(&actor->feed);
         LIST_FOREACH(link, &actor->sessions)
-            session_rebase(LIST_ITEM(link, struct session, link), actor->feed.before);
+            session_rebase(LIST_ITEM(link, struct session, link), &actor->feed.file->log);
     } else if (err != ERR_NOT_FOUND) {
         actor_fail(actor, "open", err, buf_slice(&why));
     }

@@ -100,6 +100,21 @@ static void test_a_new_scope_is_empty_and_its_floors_are_at_its_head(void **stat
     assert_string_equal(scope_query(scope, "SELECT count(*), max(op) FROM _sync_log"), "1,3");
 }
 
+static void test_the_rows_of_its_migrations_come_first(void **state)
+{
+    (void)state;
+    struct scope scope;
+    scope_open(&scope, BOTH,
+               "CREATE TABLE notes(id TEXT PRIMARY KEY); CREATE TABLE tags(id TEXT PRIMARY KEY);"
+               "INSERT INTO notes VALUES('b'), ('a'); INSERT INTO tags VALUES('t');");
+    assert_int_equal(head(&scope) - floor_of(&scope, "notes"), 3);
+    scope.base = scope.file->log.floors[0];
+    check_walk(&scope, 0, "1 insert notes a, 2 insert notes b, 3 insert tags t");
+    scope_reopen(&scope);
+    assert_int_equal(head(&scope), 3);
+    scope_close(&scope);
+}
+
 /* ---- entries ---- */
 
 static void test_positions_have_no_gaps_and_keys_their_latest(void **state)
@@ -286,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_scope_starts_at_the_clock),
         SCOPE_TEST(test_a_new_scope_is_empty_and_its_floors_are_at_its_head),
+        cmocka_unit_test(test_the_rows_of_its_migrations_come_first),
         SCOPE_TEST(test_positions_have_no_gaps_and_keys_their_latest),
         SCOPE_TEST(test_only_the_latest_ack_is_kept),
         SCOPE_TEST(test_keys_are_any_text),
