@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -254,6 +255,7 @@ static bool allows_blank(void *arg, const struct kind *kind, const struct scope_
            database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
 }
 
+/* Who connects is believed every claim, so nobody else may: the folder may be one that all can enter. */
 static bool listen_at(struct shard *shard, struct problems *problems)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -267,7 +269,7 @@ static bool listen_at(struct shard *shard, struct problems *problems)
     unlink(address.sun_path);
     shard->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (shard->listen_fd < 0 || bind(shard->listen_fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        listen(shard->listen_fd, SOMAXCONN) < 0) {
+        chmod(address.sun_path, 0600) < 0 || listen(shard->listen_fd, SOMAXCONN) < 0) {
         problems_add(problems, "%s: %s", address.sun_path, strerror(errno));
         return false;
     }
