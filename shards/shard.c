@@ -16,6 +16,8 @@
 #include "shards/scope/actor.h"
 #include "shards/slots.h"
 
+enum { ACCEPT_PAUSE_MS = 100 };
+
 /* An empty database of a kind, for `open` of scopes that have no file. */
 struct blank {
     struct database database;
@@ -27,6 +29,7 @@ struct shard {
     struct loop *loop;
     int slots_fd, listen_fd;
     struct watch listen;
+    struct timer accept_timer;
     struct list links; /* connections from routers */
     struct table actors;
     struct list dirty;
@@ -135,13 +138,30 @@ static void on_lost(void *arg)
 
 static const struct h2_handlers HANDLERS = {on_open, on_data, on_end, on_lost};
 
+static void resume_accepting(void *arg)
+{
+    struct shard *shard = arg;
+    watch_want(&shard->listen, WATCH_READ);
+}
+
+/* Without a free descriptor the listening socket would stay ready for ever. */
+static void pause_accepting(struct shard *shard)
+{
+    log_line(LOG_WARN, "accept_paused shard=%u why=\"%s\"", shard->options.number, strerror(errno));
+    watch_want(&shard->listen, 0);
+    timer_start(&shard->accept_timer, ACCEPT_PAUSE_MS);
+}
+
 static void on_listen(void *arg, unsigned ready)
 {
     struct shard *shard = arg;
     (void)ready;
     int fd = accept4(shard->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            pause_accepting(shard);
         return;
+    }
     struct link *link = mem_zero(1, sizeof *link);
     link->shard = shard;
     link->h2 = h2_new(shard->loop, fd, true, &HANDLERS, link);
@@ -265,6 +285,7 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     list_init(&shard->bursts);
     shard->loop = loop_new(turn, shard);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
+    timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
     shard->host = (struct actor_host){shard, options->data_dir, &shard->dirty, &shard->bursts, allows_blank};
     shard->slots_fd =
@@ -317,6 +338,7 @@ void shard_free(struct shard *shard)
     free_actors(shard);
     free_blanks(shard);
     timer_stop(&shard->burst_timer);
+    timer_stop(&shard->accept_timer);
     loop_free(shard->loop);
     if (shard->slots_fd >= 0)
         close(shard->slots_fd);

@@ -26,7 +26,8 @@ void scope_close(struct scope *scope);
 /* Closes the file and opens it again, as a server does that was restarted. */
 void scope_reopen(struct scope *scope);
 
-/* The same after a change of the app: another definition (unless NULL), or a migration that room_migrate has written. */
+/* The same after a change of the app: another definition (unless NULL), or a migration that room_migrate has written.
+ */
 void scope_upgrade(struct scope *scope, const char *definition);
 
 /* Who calls from now on: a token's claims, JSON with ' for ". */
