@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "shards/feed/session.h"
+#include "shards/gate.h"
 #include "shards/scope/actor.h"
 
 struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
@@ -12,6 +13,8 @@ struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
     channel->actor = actor;
     channel->stream = stream;
     list_init(&channel->link);
+    list_init(&channel->collecting_link);
+    list_init(&channel->outputs);
     if (actor != NULL)
         list_append(&actor->channels, &channel->link);
     return channel;
@@ -20,28 +23,24 @@ struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
 void channel_free(struct channel *channel)
 {
     assert(channel->n_requests == 0);
+    gate_drop(channel);
     list_remove(&channel->link);
+    list_remove(&channel->collecting_link);
+    buf_release(&channel->collected);
     table_release(&channel->sessions);
     buf_release(&channel->in);
     free(channel);
 }
 
+static void take(void *arg, const struct envelope *envelope)
+{
+    struct channel *channel = arg;
+    actor_request(channel->actor, channel, envelope);
+}
+
 bool channel_receive(struct channel *channel, struct slice data)
 {
-    struct buf joined = channel->in;
-    if (joined.len > 0) {
-        buf_append_slice(&joined, data);
-        data = buf_slice(&joined);
-    }
-    struct envelope envelope;
-    enum envelope_status status;
-    while ((status = envelope_decode(&data, &envelope)) == ENVELOPE_DONE)
-        actor_request(channel->actor, channel, &envelope);
-    struct buf rest = {0};
-    buf_append_slice(&rest, data);
-    buf_release(&joined);
-    channel->in = rest;
-    return status == ENVELOPE_MORE;
+    return envelope_receive(&channel->in, data, take, channel);
 }
 
 void channel_end(struct channel *channel)
@@ -61,53 +60,46 @@ struct session *channel_find(const struct channel *channel, uint32_t id)
     return NULL;
 }
 
-/* Where bytes go whose reader has gone. */
-static struct buf *nowhere(void)
+/* Where output goes. What a router that has gone would have got is dropped when the turn ends. */
+static struct buf *collect(struct channel *channel)
 {
-    static _Thread_local struct buf buf;
-    buf.len = 0;
-    return &buf;
-}
-
-static struct buf *out(struct channel *channel)
-{
-    return channel->stream == NULL ? nowhere() : h2_stream_out(channel->stream);
+    if (list_is_empty(&channel->collecting_link))
+        list_append(channel->actor->host->collecting, &channel->collecting_link);
+    return &channel->collected;
 }
 
 struct buf *channel_begin_message(struct channel *channel, uint32_t session)
 {
-    struct buf *buf = out(channel);
+    struct buf *buf = collect(channel);
     channel->begun = envelope_begin(buf, ENVELOPE_MESSAGE, session);
     return buf;
 }
 
 size_t channel_end_message(struct channel *channel)
 {
-    if (channel->stream == NULL)
-        return 0;
-    struct buf *buf = h2_stream_out(channel->stream);
-    envelope_end(buf, channel->begun);
-    h2_stream_wake(channel->stream);
-    return buf->len - channel->begun;
+    envelope_end(&channel->collected, channel->begun);
+    return channel->collected.len - channel->begun;
 }
 
 void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload)
 {
-    envelope_append(out(channel), type, session, payload);
-    if (channel->stream != NULL)
-        h2_stream_wake(channel->stream);
+    envelope_append(collect(channel), type, session, payload);
 }
 
 void channel_send_credit(struct channel *channel, uint32_t session, uint32_t bytes)
 {
-    envelope_append_credit(out(channel), session, bytes);
-    if (channel->stream != NULL)
-        h2_stream_wake(channel->stream);
+    envelope_append_credit(collect(channel), session, bytes);
 }
 
 void channel_send_close(struct channel *channel, uint32_t session, uint16_t code, const char *reason)
 {
-    envelope_append_close(out(channel), session, code, reason);
-    if (channel->stream != NULL)
-        h2_stream_wake(channel->stream);
+    envelope_append_close(collect(channel), session, code, reason);
+}
+
+void channel_release(struct channel *channel, struct buf *bytes)
+{
+    if (channel->stream == NULL)
+        bytes->len = 0;
+    else
+        h2_stream_write(channel->stream, bytes);
 }

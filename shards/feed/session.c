@@ -191,15 +191,6 @@ void session_answer(struct session *session, struct slice tx, const struct outco
     buf_release(&frame);
 }
 
-void session_rebase(struct session *session, const struct changelog *log)
-{
-    LIST_FOREACH(link, &session->subs) {
-        struct sub *sub = LIST_ITEM(link, struct sub, link);
-        if (sub->state == SUB_LIVE && sub->from == 0)
-            sub->from = log->floors[sub->collection->number];
-    }
-}
-
 /* The turn. */
 
 static bool is_burst_pending(const struct session *session)

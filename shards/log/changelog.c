@@ -15,9 +15,7 @@ uint64_t changelog_start(int64_t now_ms)
     return (uint64_t)(seconds < 1 ? 1 : seconds) << 23;
 }
 
-/* `ret_is_new`: nothing was ever logged here. */
-static enum err read_head(struct changelog *log, struct database *database, int64_t now_ms, bool *ret_is_new,
-                          struct buf *ret_why)
+static enum err read_head(struct changelog *log, struct database *database, int64_t now_ms, struct buf *ret_why)
 {
     sqlite3_stmt *read =
         database_prepare(database, SQL_OURS, "SELECT seq, at FROM _sync_log ORDER BY seq DESC LIMIT 1", ret_why);
@@ -29,7 +27,6 @@ static enum err read_head(struct changelog *log, struct database *database, int6
         log->at = sqlite3_column_int64(read, 1);
     }
     sqlite3_finalize(read);
-    *ret_is_new = code == SQLITE_DONE;
     if (code == SQLITE_ROW)
         return ERR_OK;
     if (code != SQLITE_DONE)
@@ -93,29 +90,10 @@ static enum err forget_others(const struct changelog *log, struct database *data
     return code == SQLITE_OK ? ERR_OK : database_err(code);
 }
 
-/* Whether a migration has run since the floors were written: it changes rows without entries. Its own transaction ended
- * before this one, and a crash may have come between, so the file knows how many migrations its floors account for. */
-static bool has_migrated(struct database *database)
-{
-    sqlite3_stmt *read = database_prepare(database, SQL_OURS,
-                                          "SELECT (SELECT count(*) FROM _sync_migrations) IS NOT"
-                                          " (SELECT value FROM _sync_meta WHERE name = 'migrations')",
-                                          NULL);
-    bool same = sqlite3_step(read) == SQLITE_ROW && sqlite3_column_int(read, 0) == 0;
-    sqlite3_finalize(read);
-    return !same;
-}
-
-static enum err note_migrations(struct database *database)
-{
-    return database_run(database, SQL_OURS,
-                        "INSERT OR REPLACE INTO _sync_meta SELECT 'migrations', count(*) FROM _sync_migrations", NULL);
-}
-
 /* A rise takes a position of its own, so that a cursor at the old head is below the new floor. */
-static enum err read_collections(struct changelog *log, struct database *database, int64_t now_ms)
+static enum err read_collections(struct changelog *log, struct database *database, bool is_changed, int64_t now_ms)
 {
-    bool has_position = false, is_changed = has_migrated(database);
+    bool has_position = false;
     enum err err = ERR_OK;
     for (size_t i = 0; err == ERR_OK && i < log->kind->n_collections; i++) {
         const struct collection *collection = &log->kind->collections[i];
@@ -127,35 +105,11 @@ static enum err read_collections(struct changelog *log, struct database *databas
         if (err == ERR_OK)
             err = raise_floor(log, collection, database);
     }
-    if (err == ERR_OK && is_changed)
-        err = note_migrations(database);
     return err == ERR_OK ? forget_others(log, database) : err;
 }
 
-static enum err log_rows(struct changelog *log, const struct collection *collection, struct database *database,
-                         int64_t now_ms)
-{
-    sqlite3_stmt *rows = collection_prepare(collection, COLLECTION_SLICE, database, NULL);
-    enum err err = ERR_OK;
-    int code = SQLITE_DONE;
-    sqlite3_bind_text(rows, 1, "", 0, SQLITE_STATIC);
-    while (err == ERR_OK && (code = sqlite3_step(rows)) == SQLITE_ROW)
-        err = changelog_append(log, collection, column_slice(rows, (int)collection->key), OP_INSERT, now_ms);
-    sqlite3_finalize(rows);
-    return err != ERR_OK || code == SQLITE_DONE ? err : database_err(code);
-}
-
-/* Who watched the scope when it had no file saw it empty, and learns of the rows that its migrations made from here. */
-static enum err log_first_rows(struct changelog *log, struct database *database, int64_t now_ms)
-{
-    enum err err = ERR_OK;
-    for (size_t i = 0; err == ERR_OK && i < log->kind->n_collections; i++)
-        err = log_rows(log, &log->kind->collections[i], database, now_ms);
-    return err;
-}
-
-enum err changelog_open(struct changelog *log, const struct kind *kind, struct database *database, int64_t now_ms,
-                        struct buf *ret_why)
+enum err changelog_open(struct changelog *log, const struct kind *kind, struct database *database, bool is_changed,
+                        int64_t now_ms, struct buf *ret_why)
 {
     *log = (struct changelog){.kind = kind};
     log->floors = mem_zero(kind->n_collections + 1, sizeof *log->floors);
@@ -167,11 +121,10 @@ enum err changelog_open(struct changelog *log, const struct kind *kind, struct d
                                  "SELECT seq, collection, key, op FROM _sync_log WHERE seq > ? ORDER BY seq", ret_why);
     if (log->append == NULL || log->read == NULL)
         return ERR_DAMAGED;
-    bool is_new = false;
-    enum err err = read_head(log, database, now_ms, &is_new, ret_why);
+    enum err err = read_head(log, database, now_ms, ret_why);
     if (err == ERR_OK)
-        err = read_collections(log, database, now_ms);
-    return err == ERR_OK && is_new ? log_first_rows(log, database, now_ms) : err;
+        err = read_collections(log, database, is_changed, now_ms);
+    return err;
 }
 
 void changelog_release(struct changelog *log)

@@ -6,7 +6,7 @@
  * without gaps; what is kept has holes.
  *
  * A new scope starts at the seconds since 2026-01-01 times 2^23, with an ack and every floor there: a cursor of an
- * earlier life of the same name is below it and gets a reset. The rows that its migrations made come right behind.
+ * earlier life of the same name is below it and gets a reset.
  *
  * Thread: the scope's shard.
  */
@@ -34,11 +34,11 @@ struct changelog_entry {
     enum op_type op;
 };
 
-/* Reads head and floors within a write transaction that is open. If a migration has run, rows may have changed without
- * an entry, so the floors of all collections rise to the head. A collection whose fingerprint is another, or that was
- * none for a while, gets the same. */
-enum err changelog_open(struct changelog *log, const struct kind *kind, struct database *database, int64_t now_ms,
-                        struct buf *ret_why);
+/* Reads head and floors within a write transaction that is open. `is_changed`: rows may have changed without an entry
+ * (a migration ran), so the floors of all collections rise to the head. A collection whose fingerprint is another
+ * gets the same. */
+enum err changelog_open(struct changelog *log, const struct kind *kind, struct database *database, bool is_changed,
+                        int64_t now_ms, struct buf *ret_why);
 void changelog_release(struct changelog *log);
 
 /* Assigns the next seq to a change of `key`. A negative err is a failed write. */

@@ -112,7 +112,7 @@ static void test_one_of_a_turn_does_not_disturb_the_others(void **state)
     check(scope, MUT("t2", "links", INSERT("l", "'note':'none'")),
           "rejected CONSTRAINT: FOREIGN KEY constraint failed");
     check(scope, CALL("t3", "mint", "{'id':{'$bin':'ff'}}"),
-          "rejected CONSTRAINT: a row's key must be text, and not empty");
+          "rejected CONSTRAINT: a row's key must not be NULL; in a collection, a text, not empty");
     check(scope, MUT("t4", "links", INSERT("l", "'note':'a'")), "committed 5");
     assert_int_equal(scope_file_run(scope->file, TRANSACTION_COMMIT), ERR_OK);
     assert_string_equal(scope_query(scope, "SELECT id, note FROM links"), "l,a");
@@ -132,7 +132,7 @@ static void test_a_deferred_foreign_key_may_be_met_late(void **state)
 
 static void test_a_key_is_text_and_not_empty(void **state)
 {
-    static const char WHY[] = "rejected CONSTRAINT: a row's key must be text, and not empty";
+    static const char WHY[] = "rejected CONSTRAINT: a row's key must not be NULL; in a collection, a text, not empty";
     struct scope *scope = *state;
     check(scope, CALL("t1", "mint", "{'id':{'$bin':''}}"), WHY);
     check(scope, CALL("t2", "mint", "{'id':{'$bin':'6162'}}"), WHY);
