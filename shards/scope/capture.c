@@ -6,7 +6,7 @@
 #include "proto/mp.h"
 #include "shards/scope/row.h"
 
-enum { BYTES_KEPT = 1 << 20 }; /* between turns */
+enum { BYTES_KEPT = 1 << 20, CHANGES_KEPT = 1 << 12 }; /* room that stays between turns */
 
 /* SQLite hands out the same name each time, so that the pointer mostly tells. */
 static const struct kind_table *find_table(struct capture *capture, const char *name)
@@ -132,6 +132,11 @@ void capture_clear(struct capture *capture)
         buf_release(&capture->bytes);
     if (capture->journal.capacity > BYTES_KEPT)
         buf_release(&capture->journal);
+    if (capture->capacity > CHANGES_KEPT) {
+        free(capture->changes);
+        capture->changes = NULL;
+        capture->capacity = 0;
+    }
 }
 
 struct slice change_key(const struct capture *capture, const struct change *change)
