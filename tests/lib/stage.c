@@ -125,6 +125,11 @@ void stage_attach(struct stage *stage, uint32_t session, const char *claims)
     cJSON_Delete(json);
 }
 
+void stage_detach(struct stage *stage, uint32_t session)
+{
+    request(stage, ENVELOPE_DETACH, session, SLICE(""));
+}
+
 void stage_send(struct stage *stage, uint32_t session, const char *frame)
 {
     struct buf message = {0};

@@ -41,6 +41,7 @@ void stage_close(struct stage *stage);
 
 /* Session numbers are 1 to STAGE_SESSIONS - 1. `claims` is JSON with ' for ". */
 void stage_attach(struct stage *stage, uint32_t session, const char *claims);
+void stage_detach(struct stage *stage, uint32_t session);
 
 /* A frame, JSON with ' for ". It waits for the turn. */
 void stage_send(struct stage *stage, uint32_t session, const char *frame);
