@@ -187,6 +187,15 @@ static void test_answers_wait_for_the_boundary(void **state)
 
 /* ---- how it ends ---- */
 
+static void test_the_first_frame_that_is_no_sub_ends_the_burst(void **state)
+{
+    struct stage *stage = *state;
+    stage_sub(stage, ANN, "notes", 4);
+    check(stage, "d notes delete b 5\nuptodate notes 4\n");
+    stage_send(stage, ANN, "{'t':'fetch','fetchId':'f','collection':'notes'}");
+    check(stage, "uptodate 5\npage f 5\n");
+}
+
 static void test_a_burst_ends_two_seconds_behind_its_last_sub(void **state)
 {
     struct stage *stage = *state;
@@ -250,6 +259,7 @@ int main(void)
         STAGE_TEST(test_a_burst_without_a_cursor_holds_nothing),
         STAGE_TEST(test_behind_the_burst_nothing_is_held),
         STAGE_TEST(test_answers_wait_for_the_boundary),
+        STAGE_TEST(test_the_first_frame_that_is_no_sub_ends_the_burst),
         STAGE_TEST(test_a_burst_ends_two_seconds_behind_its_last_sub),
         STAGE_TEST(test_a_sub_that_goes_is_waited_for_no_more),
         STAGE_TEST(test_a_refused_sub_is_not_waited_for),

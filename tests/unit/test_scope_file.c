@@ -142,9 +142,13 @@ static void test_leftovers_of_a_creation_are_swept_away(void **state)
 static void test_the_wal_of_a_file_that_is_gone_is_not_replayed(void **state)
 {
     struct scope *scope = *state;
-    scope_execute(scope, "INSERT INTO notes(id) VALUES('old')");
-    struct buf wal = copy_of(scope, "-wal");
+    struct database database;
     close_file(scope);
+    assert_int_equal(database_open(&database, scope->path, false, NULL), ERR_OK);
+    static const char SQL[] = "INSERT INTO notes(id) VALUES('old'); PRAGMA user_version = 1"; /* the first page too */
+    assert_int_equal(database_run(&database, SQL_OURS, SQL, NULL), ERR_OK);
+    struct buf wal = copy_of(scope, "-wal");
+    database_close(&database);
     unlink(scope->path);
     write_beside(scope, "-wal", buf_slice(&wal));
     scope_reopen(scope);

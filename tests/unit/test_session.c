@@ -144,6 +144,18 @@ static void test_a_key_goes_once_per_turn(void **state)
                                                  "committed t3 10\n");
 }
 
+static void test_the_same_key_of_two_collections_is_two(void **state)
+{
+    struct stage *stage = *state;
+    begin_with_two(stage);
+    stage_sub(stage, ANN, "tags", STAGE_NO_SINCE);
+    stage_turn(stage);
+    stage_heard(stage, ANN);
+    stage_mut(stage, BEN, "t1", "+k=x");
+    stage_send(stage, BEN, "{'t':'mut','txId':'t2','collection':'tags','ops':[{'type':'insert','key':'k'}]}");
+    check(stage, ANN, "d notes insert k=x 3\nd tags insert k 4\nuptodate 5\n");
+}
+
 static void test_what_came_in_one_turn_is_answered_in_order(void **state)
 {
     struct stage *stage = *state;
@@ -319,6 +331,7 @@ int main(void)
         STAGE_TEST(test_what_a_trigger_changed_is_told_too),
         STAGE_TEST(test_a_rejection_moves_no_cursor),
         STAGE_TEST(test_a_key_goes_once_per_turn),
+        STAGE_TEST(test_the_same_key_of_two_collections_is_two),
         STAGE_TEST(test_what_came_in_one_turn_is_answered_in_order),
         STAGE_TEST(test_a_replay_comes_behind_what_is_pending),
         STAGE_TEST(test_a_large_result_is_answered_too),

@@ -189,6 +189,7 @@ static void test_live_changes_have_their_boundary_at_their_end(void **state)
     stage_mut(stage, ANN, "mine", "~a=2 ~b=2 ~c=2");
     stage_turn(stage);
     assert_string_equal(stage_heard(stage, ANN), "d notes update a=2 5\n");
+    check(stage, 1, "d notes update b=2 6\n");
     write_and_turn(stage, "t1", "~a=3 -b");
     check(stage, 1, "d notes update c=2 7\n");
     check(stage, PLENTY, "d notes update a=3 8\nd notes delete b 9\nuptodate 9\ncommitted mine 7\n");
