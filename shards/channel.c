@@ -54,30 +54,15 @@ struct session *channel_find(const struct channel *channel, uint32_t id)
     return NULL;
 }
 
-/* Where bytes go whose reader has gone. */
-static struct buf *nowhere(void)
-{
-    static _Thread_local struct buf buf;
-    buf.len = 0;
-    return &buf;
-}
-
-static struct buf *out(struct channel *channel)
-{
-    return channel->stream == NULL ? nowhere() : h2_stream_out(channel->stream);
-}
-
 struct buf *channel_begin_message(struct channel *channel, uint32_t session)
 {
-    struct buf *buf = out(channel);
+    struct buf *buf = h2_stream_out(channel->stream);
     channel->begun = envelope_begin(buf, ENVELOPE_MESSAGE, session);
     return buf;
 }
 
 size_t channel_end_message(struct channel *channel)
 {
-    if (channel->stream == NULL)
-        return 0;
     struct buf *buf = h2_stream_out(channel->stream);
     envelope_end(buf, channel->begun);
     h2_stream_wake(channel->stream);
@@ -86,21 +71,24 @@ size_t channel_end_message(struct channel *channel)
 
 void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload)
 {
-    envelope_append(out(channel), type, session, payload);
-    if (channel->stream != NULL)
-        h2_stream_wake(channel->stream);
+    if (channel->stream == NULL)
+        return;
+    envelope_append(h2_stream_out(channel->stream), type, session, payload);
+    h2_stream_wake(channel->stream);
 }
 
 void channel_send_credit(struct channel *channel, uint32_t session, uint32_t bytes)
 {
-    envelope_append_credit(out(channel), session, bytes);
-    if (channel->stream != NULL)
-        h2_stream_wake(channel->stream);
+    if (channel->stream == NULL)
+        return;
+    envelope_append_credit(h2_stream_out(channel->stream), session, bytes);
+    h2_stream_wake(channel->stream);
 }
 
 void channel_send_close(struct channel *channel, uint32_t session, uint16_t code, const char *reason)
 {
-    envelope_append_close(out(channel), session, code, reason);
-    if (channel->stream != NULL)
-        h2_stream_wake(channel->stream);
+    if (channel->stream == NULL)
+        return;
+    envelope_append_close(h2_stream_out(channel->stream), session, code, reason);
+    h2_stream_wake(channel->stream);
 }
