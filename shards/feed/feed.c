@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { MARKS_KEPT = 1 << 12 }; /* between turns */
+
 uint64_t feed_head(const struct feed *feed)
 {
     return feed->file == NULL ? 0 : feed->file->log.head;
@@ -59,6 +61,11 @@ void feed_end_turn(struct feed *feed)
     feed->before = feed_head(feed);
     if (feed->file != NULL)
         capture_clear(&feed->file->capture);
+    if (feed->is_latest_n > MARKS_KEPT) {
+        free(feed->is_latest);
+        feed->is_latest = NULL;
+        feed->is_latest_n = 0;
+    }
 }
 
 void feed_release(struct feed *feed)

@@ -6,7 +6,7 @@
 #include "proto/mp.h"
 #include "shards/scope/row.h"
 
-enum { BYTES_KEPT = 1 << 20 }; /* between turns */
+enum { BYTES_KEPT = 1 << 20, CHANGES_KEPT = 1 << 12 }; /* room that stays between turns */
 
 static const struct collection *find_collection(const struct kind *kind, const char *table)
 {
@@ -106,6 +106,11 @@ void capture_clear(struct capture *capture)
     capture_cut(capture, (struct capture_mark){0, 0});
     if (capture->bytes.capacity > BYTES_KEPT)
         buf_release(&capture->bytes);
+    if (capture->capacity > CHANGES_KEPT) {
+        free(capture->changes);
+        capture->changes = NULL;
+        capture->capacity = 0;
+    }
 }
 
 struct slice change_key(const struct capture *capture, const struct change *change)
