@@ -130,6 +130,11 @@ static bool allows(struct actor *actor, const struct claims *claims)
     return actor->host->allows_blank(actor->host->shard, actor->feed.kind, &actor->name, claims, now_ms);
 }
 
+static bool has_failed(const struct actor *actor)
+{
+    return actor->feed.file != NULL && actor->feed.file->failed != ERR_OK;
+}
+
 static void attach(struct actor *actor, struct request *request)
 {
     struct channel *channel = request->channel;
@@ -145,7 +150,10 @@ static void attach(struct actor *actor, struct request *request)
     }
     if (!allows(actor, &claims)) {
         claims_release(&claims);
-        channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
+        if (has_failed(actor)) /* it is no decision, and a denial would be final */
+            channel_send_close(channel, request->session, WS_CODE_TRY_LATER, "the scope is not available");
+        else
+            channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
         return;
     }
     struct session *session = session_new(channel, request->session, &claims);
@@ -304,9 +312,8 @@ bool actor_release(struct actor *actor)
         if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
             session_turn(session, &actor->feed);
     }
-    struct scope_file *file = actor->feed.file;
-    if (file != NULL && file->failed != ERR_OK)
-        actor_fail(actor, "read", file->failed, slice_str(sqlite3_errmsg(file->database.db)));
+    if (has_failed(actor))
+        actor_fail(actor, "read", actor->feed.file->failed, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
     feed_end_turn(&actor->feed);
     free_ended_channels(actor);
     return !list_is_empty(&actor->inbox);

@@ -274,7 +274,12 @@ bool database_allows(struct database *database, const struct kind *kind, struct 
 
 bool scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms)
 {
-    return database_allows(&file->database, file->kind, file->database.context.scope_id, claims, now_ms, &file->open);
+    struct database *database = &file->database;
+    bool allowed = database_allows(database, file->kind, database->context.scope_id, claims, now_ms, &file->open);
+    enum err err = allowed ? ERR_OK : database_err(sqlite3_errcode(database->db));
+    if (!allowed && err != ERR_INVALID) /* that is a no, or a rule that cannot be computed */
+        file->failed = err;
+    return allowed;
 }
 
 sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collection *collection,
