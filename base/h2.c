@@ -294,7 +294,9 @@ struct h2_stream *h2_open(struct h2 *h2, const char *path, void *stream_arg)
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_out};
     stream->id = nghttp2_submit_request(h2->session, NULL, headers, 4, &provider, stream);
     if (stream->id < 0) {
-        stream->arg = NULL; /* it never was: no on_end */
+        if (stream->id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
+            shutdown(h2->fd, SHUT_RDWR); /* a billion streams were opened: only a new connection has more */
+        stream->arg = NULL;              /* it never was: no on_end */
         stream_end(stream);
         return NULL;
     }
