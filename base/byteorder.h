@@ -34,6 +34,11 @@ static inline uint32_t le32_load(const char *at)
     return (uint32_t)le16_load(at + 2) << 16 | le16_load(at);
 }
 
+static inline uint64_t le64_load(const char *at)
+{
+    return (uint64_t)le32_load(at + 4) << 32 | le32_load(at);
+}
+
 /* The stores return the byte behind what they wrote. */
 static inline char *be16_store(char *at, uint16_t value)
 {
@@ -62,6 +67,11 @@ static inline char *le16_store(char *at, uint16_t value)
 static inline char *le32_store(char *at, uint32_t value)
 {
     return le16_store(le16_store(at, (uint16_t)value), (uint16_t)(value >> 16));
+}
+
+static inline char *le64_store(char *at, uint64_t value)
+{
+    return le32_store(le32_store(at, (uint32_t)value), (uint32_t)(value >> 32));
 }
 
 #endif

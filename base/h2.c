@@ -316,6 +316,19 @@ void h2_stream_wake(struct h2_stream *stream)
     nghttp2_session_resume_data(stream->h2->session, stream->id);
 }
 
+void h2_stream_write(struct h2_stream *stream, struct buf *bytes)
+{
+    if (stream->out.len == 0) {
+        struct buf empty = stream->out;
+        stream->out = *bytes;
+        *bytes = empty;
+    } else {
+        buf_append_slice(&stream->out, buf_slice(bytes));
+        bytes->len = 0;
+    }
+    h2_stream_wake(stream);
+}
+
 void h2_stream_finish(struct h2_stream *stream)
 {
     stream->finished = true;

@@ -42,6 +42,9 @@ struct h2_stream *h2_open(struct h2 *h2, const char *path, void *stream_arg);
 struct buf *h2_stream_out(struct h2_stream *stream);
 void h2_stream_wake(struct h2_stream *stream);
 
+/* Writes the bytes and empties `bytes`, without a copy where nothing waits. */
+void h2_stream_write(struct h2_stream *stream, struct buf *bytes);
+
 /* No more will be written: the stream ends for the peer once `out` has left. */
 void h2_stream_finish(struct h2_stream *stream);
 

@@ -258,7 +258,7 @@ report() {
 
 # The tests that failed with what follows them, or else the end of the log.
 show_failures() {
-    grep -vE '^ *(ok |PASS: )' "$1" | grep -E -A20 '^ *not ok |^ *(FAIL|ERROR|XPASS): | error: ' | head -150 | grep . ||
+    grep -avE '^ *(ok |PASS: )' "$1" | grep -aE -A20 '^ *not ok |^ *(FAIL|ERROR|XPASS): | error: ' | head -150 | grep . ||
         tail -40 "$1"
 }
 

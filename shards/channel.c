@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "shards/feed/session.h"
+#include "shards/gate.h"
 #include "shards/scope/actor.h"
 
 struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
@@ -12,6 +13,8 @@ struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
     channel->actor = actor;
     channel->stream = stream;
     list_init(&channel->link);
+    list_init(&channel->collecting_link);
+    list_init(&channel->outputs);
     if (actor != NULL)
         list_append(&actor->channels, &channel->link);
     return channel;
@@ -20,7 +23,10 @@ struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
 void channel_free(struct channel *channel)
 {
     assert(channel->n_requests == 0);
+    gate_drop(channel);
     list_remove(&channel->link);
+    list_remove(&channel->collecting_link);
+    buf_release(&channel->collected);
     table_release(&channel->sessions);
     buf_release(&channel->in);
     free(channel);
@@ -54,41 +60,46 @@ struct session *channel_find(const struct channel *channel, uint32_t id)
     return NULL;
 }
 
+/* Where output goes. What a router that has gone would have got is dropped when the turn ends. */
+static struct buf *collect(struct channel *channel)
+{
+    if (list_is_empty(&channel->collecting_link))
+        list_append(channel->actor->host->collecting, &channel->collecting_link);
+    return &channel->collected;
+}
+
 struct buf *channel_begin_message(struct channel *channel, uint32_t session)
 {
-    struct buf *buf = h2_stream_out(channel->stream);
+    struct buf *buf = collect(channel);
     channel->begun = envelope_begin(buf, ENVELOPE_MESSAGE, session);
     return buf;
 }
 
 size_t channel_end_message(struct channel *channel)
 {
-    struct buf *buf = h2_stream_out(channel->stream);
-    envelope_end(buf, channel->begun);
-    h2_stream_wake(channel->stream);
-    return buf->len - channel->begun;
+    envelope_end(&channel->collected, channel->begun);
+    return channel->collected.len - channel->begun;
 }
 
 void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload)
 {
-    if (channel->stream == NULL)
-        return;
-    envelope_append(h2_stream_out(channel->stream), type, session, payload);
-    h2_stream_wake(channel->stream);
+    envelope_append(collect(channel), type, session, payload);
 }
 
 void channel_send_credit(struct channel *channel, uint32_t session, uint32_t bytes)
 {
-    if (channel->stream == NULL)
-        return;
-    envelope_append_credit(h2_stream_out(channel->stream), session, bytes);
-    h2_stream_wake(channel->stream);
+    envelope_append_credit(collect(channel), session, bytes);
 }
 
 void channel_send_close(struct channel *channel, uint32_t session, uint16_t code, const char *reason)
 {
+    envelope_append_close(collect(channel), session, code, reason);
+}
+
+void channel_release(struct channel *channel, struct buf *bytes)
+{
     if (channel->stream == NULL)
-        return;
-    envelope_append_close(h2_stream_out(channel->stream), session, code, reason);
-    h2_stream_wake(channel->stream);
+        bytes->len = 0;
+    else
+        h2_stream_write(channel->stream, bytes);
 }

@@ -1,8 +1,8 @@
 /*
  * channel - the shard's end of one stream from a router: one scope, all of that router's sessions on it.
  *
- * What arrives becomes requests in the actor's inbox; what leaves is appended to the stream and travels when the turn
- * has ended, so after what it reveals was committed.
+ * What arrives becomes requests in the actor's inbox; what leaves is collected until the turn ends, and
+ * travels when the gate lets it: when what it reveals is durable.
  *
  * Ownership: the link's stream; it lives on, closed, until the last of its requests has been handled.
  * Thread: its shard.
@@ -25,9 +25,12 @@ struct channel {
     struct actor *actor;
     struct list link; /* on the actor's channels */
     struct table sessions;
-    struct buf in;     /* the beginning of an envelope */
-    size_t n_requests; /* of this channel, waiting in the inbox */
-    size_t begun;      /* of the message under way */
+    struct buf in;               /* the beginning of an envelope */
+    size_t n_requests;           /* of this channel, waiting in the inbox */
+    struct buf collected;        /* what this turn gives it */
+    size_t begun;                /* of the message under way, within `collected` */
+    struct list collecting_link; /* on the shard's list of channels that have collected something */
+    struct list outputs;         /* that the gate holds */
 };
 
 /* `actor` NULL: a stream that is no scope's. */
@@ -41,6 +44,9 @@ bool channel_receive(struct channel *channel, struct slice data);
 
 /* The stream has ended: all its sessions will be detached. */
 void channel_end(struct channel *channel);
+
+/* From the gate: these bytes may leave. Empties `bytes`. */
+void channel_release(struct channel *channel, struct buf *bytes);
 
 struct session *channel_find(const struct channel *channel, uint32_t id);
 

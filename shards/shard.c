@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "shards/feed/session.h"
+#include "shards/gate.h"
+#include "shards/log/journal.h"
 #include "shards/scope/actor.h"
 #include "shards/slots.h"
 
@@ -25,6 +27,11 @@ struct blank {
     sqlite3_stmt *open;
 };
 
+enum {
+    CHECKPOINTS_A_TURN = 2,
+    CHECKPOINT_DISTANCE = JOURNAL_SEGMENT_BYTES, /* bytes of journal that a file may need, before it is checkpointed */
+};
+
 struct shard {
     struct shard_options options;
     struct loop *loop;
@@ -34,8 +41,12 @@ struct shard {
     struct list links; /* connections from routers */
     struct table actors;
     struct list dirty;
-    struct list bursts;
+    struct list unsaved, heavy; /* actors */
+    struct list collecting;     /* channels */
+    struct list bursts;         /* sessions */
     struct timer burst_timer;
+    struct journal *journal;
+    struct gate gate;
     struct blank *blanks; /* by kind */
     struct actor_host host;
 };
@@ -197,18 +208,61 @@ static void decide(struct list *turn)
         actor_decide(LIST_ITEM(link, struct actor, dirty_link));
 }
 
+/* A scope that nobody uses closes; its file must be durable by itself first. */
+static void close_if_idle(struct shard *shard, struct actor *actor)
+{
+    if (!actor_is_idle(actor) || !actor_save(actor))
+        return;
+    table_remove(&shard->actors, &actor->node);
+    actor_free(actor);
+}
+
 static void release(struct shard *shard, struct list *turn)
 {
     struct list *link;
     while ((link = list_pop(turn)) != NULL) {
         struct actor *actor = LIST_ITEM(link, struct actor, dirty_link);
-        if (actor_release(actor)) {
+        bool has_more = actor_release(actor);
+        if (actor_is_heavy(actor) && list_is_empty(&actor->heavy_link))
+            list_append(&shard->heavy, &actor->heavy_link);
+        if (has_more)
             actor_mark_dirty(actor);
-        } else if (actor_is_idle(actor)) {
-            table_remove(&shard->actors, &actor->node);
-            actor_free(actor);
-        }
+        else
+            close_if_idle(shard, actor);
     }
+}
+
+/* What the turn gave to sessions waits until everything that it reveals is durable. */
+static void hold_outputs(struct shard *shard)
+{
+    uint64_t position = journal_position(shard->journal);
+    struct list *link;
+    while ((link = list_pop(&shard->collecting)) != NULL)
+        gate_hold(&shard->gate, LIST_ITEM(link, struct channel, collecting_link), position);
+}
+
+static void on_durable(void *arg)
+{
+    struct shard *shard = arg;
+    gate_advance(&shard->gate, journal_durable(shard->journal));
+}
+
+/* Checkpoints, a few a turn: of files with much in their write-ahead log, and of those that keep old segments. */
+static void pace_checkpoints(struct shard *shard)
+{
+    struct list *link;
+    for (int i = 0; i < CHECKPOINTS_A_TURN && (link = list_pop(&shard->heavy)) != NULL; i++)
+        actor_save(LIST_ITEM(link, struct actor, heavy_link));
+    uint64_t oldest = journal_position(shard->journal);
+    for (int i = 0; i < CHECKPOINTS_A_TURN && !list_is_empty(&shard->unsaved); i++) {
+        struct actor *actor = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link);
+        if (oldest - actor->unsaved_from <= CHECKPOINT_DISTANCE || !actor_save(actor))
+            break;
+        close_if_idle(shard, actor);
+    }
+    if (!list_is_empty(&shard->unsaved))
+        oldest = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link)->unsaved_from;
+    journal_release(shard->journal, oldest);
 }
 
 static void flush_links(struct shard *shard)
@@ -229,15 +283,19 @@ static bool turn(void *arg)
     struct shard *shard = arg;
     struct list dirty;
     list_init(&dirty);
-    list_move(&dirty, &shard->dirty);
+    if (!journal_is_full(shard->journal))
+        list_move(&dirty, &shard->dirty);
     if (!list_is_empty(&dirty)) {
         metric_add(METRIC_SHARD_TURNS, 1);
         decide(&dirty);
+        journal_flush(shard->journal);
         release(shard, &dirty);
+        hold_outputs(shard);
     }
     end_due_bursts(shard); /* last, so that the timer knows of those that began in this turn */
     flush_links(shard);
-    return !list_is_empty(&shard->dirty);
+    pace_checkpoints(shard);
+    return !list_is_empty(&shard->dirty) && !journal_is_full(shard->journal);
 }
 
 /* The beginning and the end. */
@@ -283,13 +341,21 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->options = *options;
     shard->listen_fd = -1;
     list_init(&shard->links);
-    list_init(&shard->dirty);
-    list_init(&shard->bursts);
+    struct list *lists[] = {&shard->dirty, &shard->unsaved, &shard->heavy, &shard->collecting, &shard->bursts};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        list_init(lists[i]);
+    gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
     timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
-    shard->host = (struct actor_host){shard, options->data_dir, &shard->dirty, &shard->bursts, allows_blank};
+    shard->host = (struct actor_host){.shard = shard,
+                                      .data_dir = options->data_dir,
+                                      .dirty = &shard->dirty,
+                                      .unsaved = &shard->unsaved,
+                                      .collecting = &shard->collecting,
+                                      .bursts = &shard->bursts,
+                                      .allows_blank = allows_blank};
     shard->slots_fd =
         slots_lock(options->data_dir, route_first_slot(number, n), route_first_slot(number + 1, n), problems);
     if (shard->slots_fd < 0 || !listen_at(shard, problems)) {
@@ -299,6 +365,17 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     watch_init(&shard->listen, shard->loop, shard->listen_fd, on_listen, shard);
     watch_want(&shard->listen, WATCH_READ);
     return shard;
+}
+
+bool shard_open_journal(struct shard *shard, struct problems *problems)
+{
+    char *dir = NULL;
+    if (asprintf(&dir, "%s/journal/%u", shard->options.data_dir, shard->options.number) < 0)
+        abort();
+    shard->journal = journal_open(dir, shard->loop, on_durable, shard, problems);
+    shard->host.journal = shard->journal;
+    free(dir);
+    return shard->journal != NULL;
 }
 
 static void free_links(struct shard *shard)
@@ -337,7 +414,9 @@ void shard_free(struct shard *shard)
         close(shard->listen_fd);
     }
     free_links(shard);
+    gate_release(&shard->gate);
     free_actors(shard);
+    journal_close(shard->journal);
     free_blanks(shard);
     timer_stop(&shard->burst_timer);
     timer_stop(&shard->accept_timer);

@@ -1,8 +1,9 @@
 /*
  * shard - one worker thread: an event loop, a listening socket, and the actors whose scopes hash to it.
  *
- * A turn: callbacks have collected; each dirty scope decides (one SQLite transaction); then outputs are released. There
- * is one function for each, so that what makes a turn durable can come between them.
+ * A turn: callbacks have collected; each dirty scope decides (one SQLite transaction); the journal takes the turn's
+ * changes; sessions are given theirs; and the gate lets them out once the journal has them on disk. The loop does not
+ * wait for that: the next turn goes on meanwhile.
  *
  * Thread: one of its own runs shard_run; shard_stop comes from any.
  */
@@ -26,6 +27,9 @@ struct shard_options {
 /* Takes its slots and its socket. NULL, with a problem added, if another process has them. Options are borrowed. */
 struct shard *shard_new(const struct shard_options *options, struct problems *problems);
 void shard_free(struct shard *shard);
+
+/* Begins its journal. What an earlier one held must have been replayed. False, with a problem added. */
+bool shard_open_journal(struct shard *shard, struct problems *problems);
 
 void shard_run(struct shard *shard);
 void shard_stop(struct shard *shard);

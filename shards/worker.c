@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "shards/log/replay.h"
 #include "shards/scope/kind.h"
 #include "shards/shard.h"
 
@@ -105,6 +106,9 @@ static bool start(const struct worker_options *options, const struct app *app, s
         if (!ok)
             break;
     }
+    ok = ok && replay_all(options->data_dir, problems);
+    for (unsigned i = 0; ok && i < n; i++)
+        ok = shard_open_journal(shards[i], problems);
     if (ok) {
         log_line(LOG_INFO, "worker_ready shards=%u data=%s", n, options->data_dir);
         run_threads(shards, n, &stop_signals, options->ready_fd);

@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "proto/websocket.h"
 #include "shards/feed/session.h"
+#include "shards/log/scoperecord.h"
 #include "shards/scope/transaction.h"
 
 /* One envelope that waits for a turn. */
@@ -27,6 +28,8 @@ struct actor *actor_new(const struct actor_host *host, const struct scope_name *
     scope_name_copy(&actor->name, name);
     actor->feed.kind = kind;
     list_init(&actor->dirty_link);
+    list_init(&actor->unsaved_link);
+    list_init(&actor->heavy_link);
     list_init(&actor->inbox);
     list_init(&actor->channels);
     list_init(&actor->sessions);
@@ -49,6 +52,8 @@ void actor_free(struct actor *actor)
     LIST_FOREACH_SAFE(link, &actor->channels)
         channel_free(LIST_ITEM(link, struct channel, link));
     list_remove(&actor->dirty_link);
+    list_remove(&actor->unsaved_link);
+    list_remove(&actor->heavy_link);
     scope_file_close(actor->feed.file);
     feed_release(&actor->feed);
     free(actor);
@@ -113,6 +118,8 @@ static bool open_file(struct actor *actor, bool create)
         scope_file_open(path, &actor->name, actor->feed.kind, create, clock_wall_ms(), &actor->feed.file, &why);
     free(path);
     actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
+    if (err == ERR_OK)
+        list_remove(&actor->unsaved_link); /* opening makes durable what a failure had left */
     actor->feed.before = feed_head(&actor->feed);
     if (err != ERR_OK && err != ERR_NOT_FOUND)
         actor_fail(actor, "open", err, buf_slice(&why));
@@ -261,14 +268,63 @@ static size_t turn_changes(const struct actor *actor)
     return actor->feed.file == NULL ? 0 : actor->feed.file->capture.n;
 }
 
+/* What the journal cannot carry is made durable in the file, and the journal says so. */
+static enum err write_barrier(struct actor *actor, struct scoperecord *record)
+{
+    record->type = SCOPERECORD_BARRIER;
+    record->changes = SLICE("");
+    return scope_file_checkpoint(actor->feed.file);
+}
+
+static enum err write_record(struct actor *actor)
+{
+    struct scope_file *file = actor->feed.file;
+    struct journal *journal = actor->host->journal;
+    struct scoperecord record = {SCOPERECORD_CHANGES, slice_of(actor->name.text, actor->name.len), file->incarnation,
+                                 file->tx, buf_slice(&file->capture.journal)};
+    enum err err = ERR_OK;
+    if (record.changes.len > JOURNAL_RECORD_MAX - ROUTE_SCOPE_MAX - 64)
+        err = write_barrier(actor, &record);
+    if (err != ERR_OK)
+        return err;
+    if (list_is_empty(&actor->unsaved_link)) {
+        actor->unsaved_from = journal_position(journal);
+        list_append(actor->host->unsaved, &actor->unsaved_link);
+    }
+    scoperecord_write(journal_begin(journal), &record);
+    journal_end(journal);
+    return ERR_OK;
+}
+
 static void commit(struct actor *actor)
 {
     if (!actor->in_transaction)
         return;
-    enum err err = scope_file_run(actor->feed.file, TRANSACTION_COMMIT);
+    enum err err = scope_file_commit(actor->feed.file);
+    actor->in_transaction = !sqlite3_get_autocommit(actor->feed.file->database.db);
+    if (err == ERR_OK)
+        err = write_record(actor);
     if (err != ERR_OK)
         actor_fail(actor, "commit", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
-    actor->in_transaction = false;
+}
+
+bool actor_save(struct actor *actor)
+{
+    if (list_is_empty(&actor->unsaved_link))
+        return true;
+    if (actor->feed.file == NULL)
+        return open_file(actor, false);
+    enum err err = scope_file_checkpoint(actor->feed.file);
+    if (err == ERR_OK)
+        list_remove(&actor->unsaved_link);
+    else
+        log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(err));
+    return err == ERR_OK;
+}
+
+bool actor_is_heavy(const struct actor *actor)
+{
+    return actor->feed.file != NULL && actor->feed.file->wal_pages >= ACTOR_HEAVY_PAGES;
 }
 
 void actor_decide(struct actor *actor)

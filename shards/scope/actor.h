@@ -16,9 +16,11 @@
 #include "proto/route.h"
 #include "shards/channel.h"
 #include "shards/feed/feed.h"
+#include "shards/log/journal.h"
 
 enum {
     ACTOR_TURN_US = 5000,      /* of one turn, after which it yields to its neighbours */
+    ACTOR_HEAVY_PAGES = 1000,  /* of a write-ahead log, after which it is checkpointed */
     ACTOR_TURN_CHANGES = 1000, /* row changes of one turn, likewise; a single transaction may go over */
 };
 
@@ -26,8 +28,11 @@ enum {
 struct actor_host {
     void *shard;
     const char *data_dir;
-    struct list *dirty;  /* actors with something to do */
-    struct list *bursts; /* sessions that hold a boundary until their burst is over, oldest first */
+    struct list *dirty; /* actors with something to do */
+    struct journal *journal;
+    struct list *unsaved;    /* actors whose file is not durable without the journal, by where that begins in it */
+    struct list *collecting; /* channels that have something to send when the turn ends */
+    struct list *bursts;     /* sessions that hold a boundary until their burst is over, oldest first */
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
@@ -41,7 +46,9 @@ struct actor {
     struct feed feed; /* holds the kind and the file */
     struct list inbox;
     struct list channels, sessions;
-    bool is_opened; /* the file was looked for */
+    struct list unsaved_link, heavy_link;
+    uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
+    bool is_opened;        /* the file was looked for */
     bool in_transaction;
 };
 
@@ -63,7 +70,13 @@ void actor_decide(struct actor *actor);
 /* Release: what was decided is durable; gives it to the sessions. True if requests are left for the next turn. */
 bool actor_release(struct actor *actor);
 
-/* Nobody is there and nothing waits: it can be freed. */
+/* Makes its file durable without the journal, by a checkpoint. False if that failed: it is tried again. */
+bool actor_save(struct actor *actor);
+
+/* So many pages of its file wait for a checkpoint that it should get one. */
+bool actor_is_heavy(const struct actor *actor);
+
+/* Nobody is there and nothing waits: it can be freed, once it has been saved. */
 bool actor_is_idle(const struct actor *actor);
 
 #endif

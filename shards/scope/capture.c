@@ -8,11 +8,19 @@
 
 enum { BYTES_KEPT = 1 << 20, CHANGES_KEPT = 1 << 12 }; /* room that stays between turns */
 
-static const struct collection *find_collection(const struct kind *kind, const char *table)
+/* SQLite hands out the same name each time, so that the pointer mostly tells. */
+static const struct kind_table *find_table(struct capture *capture, const char *name)
 {
-    for (size_t i = 0; i < kind->n_collections; i++)
-        if (strcmp(kind->collections[i].def->name, table) == 0)
-            return &kind->collections[i];
+    const struct kind *kind = capture->kind;
+    if (capture->last_name == name && strcmp(capture->last->table.name, name) == 0)
+        return capture->last;
+    for (size_t i = 0; i < kind->n_tables; i++) {
+        if (strcmp(kind->tables[i].table.name, name) != 0)
+            continue;
+        capture->last = &kind->tables[i];
+        capture->last_name = name;
+        return capture->last;
+    }
     return NULL;
 }
 
@@ -40,10 +48,10 @@ static void add_row(struct capture *capture, struct change *change, sqlite3 *db)
     for (size_t i = 0; i < collection->n_columns; i++) {
         sqlite3_value *value = NULL;
         buf_append_slice(&capture->bytes, buf_slice(&collection->columns[i].encoded_name));
-        if (sqlite3_preupdate_new(db, (int)i, &value) == SQLITE_OK)
-            row_write_value(&capture->bytes, value);
-        else
-            mp_write_nil(&capture->bytes);
+        capture->failed = sqlite3_preupdate_new(db, (int)i, &value);
+        if (capture->failed != SQLITE_OK)
+            return;
+        row_write_value(&capture->bytes, value);
     }
     change->row_len = capture->bytes.len - change->row_at;
 }
@@ -55,26 +63,39 @@ static bool same_text(sqlite3_value *a, sqlite3_value *b)
     return slice_eq(x, y);
 }
 
-static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const char *table, sqlite3_int64 old_rowid,
-                      sqlite3_int64 new_rowid)
+static void add_changes(struct capture *capture, const struct collection *collection, sqlite3 *db, int op)
 {
-    struct capture *capture = arg;
     sqlite3_value *old_key = NULL, *new_key = NULL;
-    (void)schema;
-    (void)old_rowid;
-    (void)new_rowid;
-    const struct collection *collection = find_collection(capture->kind, table);
-    if (collection == NULL)
-        return;
     if (op != SQLITE_INSERT)
-        sqlite3_preupdate_old(db, (int)collection->key, &old_key);
-    if (op != SQLITE_DELETE)
-        sqlite3_preupdate_new(db, (int)collection->key, &new_key);
+        capture->failed = sqlite3_preupdate_old(db, (int)collection->key, &old_key);
+    if (op != SQLITE_DELETE && capture->failed == SQLITE_OK)
+        capture->failed = sqlite3_preupdate_new(db, (int)collection->key, &new_key);
+    if (capture->failed != SQLITE_OK)
+        return;
     bool moved = op == SQLITE_UPDATE && !same_text(old_key, new_key);
     if (op == SQLITE_DELETE || moved)
         add(capture, collection, OP_DELETE, old_key);
     if (op != SQLITE_DELETE)
         add_row(capture, add(capture, collection, op == SQLITE_UPDATE && !moved ? OP_UPDATE : OP_INSERT, new_key), db);
+}
+
+static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const char *name, sqlite3_int64 old_rowid,
+                      sqlite3_int64 new_rowid)
+{
+    struct capture *capture = arg;
+    (void)schema;
+    (void)old_rowid;
+    (void)new_rowid;
+    const struct kind_table *table = find_table(capture, name);
+    if (table == NULL || capture->failed != SQLITE_OK)
+        return; /* a table of SQLite's own, or in vain */
+    int code = rowchange_write(&capture->journal, &table->table, db, op);
+    if (code == SQLITE_CONSTRAINT_NOTNULL)
+        capture->has_bad_key = true;
+    else if (code != SQLITE_OK)
+        capture->failed = code;
+    else if (table->collection != NULL)
+        add_changes(capture, table->collection, db, op);
 }
 
 void capture_init(struct capture *capture, const struct kind *kind, sqlite3 *db)
@@ -87,23 +108,26 @@ void capture_release(struct capture *capture)
 {
     free(capture->changes);
     buf_release(&capture->bytes);
+    buf_release(&capture->journal);
 }
 
 struct capture_mark capture_mark(const struct capture *capture)
 {
-    return (struct capture_mark){capture->n, capture->bytes.len};
+    return (struct capture_mark){capture->n, capture->bytes.len, capture->journal.len};
 }
 
 void capture_cut(struct capture *capture, struct capture_mark mark)
 {
     capture->n = mark.n;
     capture->bytes.len = mark.bytes_len;
+    capture->journal.len = mark.journal_len;
     capture->has_bad_key = false;
 }
 
 void capture_clear(struct capture *capture)
 {
-    capture_cut(capture, (struct capture_mark){0, 0});
+    capture_cut(capture, (struct capture_mark){0});
+    capture->failed = SQLITE_OK;
     if (capture->bytes.capacity > BYTES_KEPT)
         buf_release(&capture->bytes);
     if (capture->capacity > CHANGES_KEPT) {
@@ -111,6 +135,8 @@ void capture_clear(struct capture *capture)
         capture->changes = NULL;
         capture->capacity = 0;
     }
+    if (capture->journal.capacity > BYTES_KEPT)
+        buf_release(&capture->journal);
 }
 
 struct slice change_key(const struct capture *capture, const struct change *change)

@@ -1,12 +1,12 @@
 /*
  * capture - every row change of a connection, in order, as SQLite's preupdate hook reports it.
  *
- * A change carries the row as it is after it, encoded once: that one record feeds the change log and the fan-out.
- * What a savepoint takes back is cut off here too, by the mark that was taken before it. Changes of tables that are no
- * collection are not recorded.
+ * A collection's change carries the row as it is after it, encoded once for all clients: that feeds the change log and
+ * the fan-out. Every table's change, the server's own included, is also written as the journal carries it. What a
+ * savepoint takes back is cut off here too, by the mark that was taken before it.
  *
- * Thread: the connection's. Set up before any statement is prepared: some of SQLite's shortcuts skip the hook
- * otherwise.
+ * Thread: the connection's. Set up when the tables are the kind's, after its migrations, and before any statement is
+ * prepared that is kept: some of SQLite's shortcuts skip the hook otherwise.
  */
 #ifndef SHARDS_SCOPE_CAPTURE_H
 #define SHARDS_SCOPE_CAPTURE_H
@@ -28,11 +28,15 @@ struct capture {
     struct change *changes;
     size_t n, capacity;
     struct buf bytes;
-    bool has_bad_key; /* a row whose key is no text, or empty, was written: it cannot stand */
+    struct buf journal;            /* rowchanges of all tables */
+    const struct kind_table *last; /* the table of the last change: the next is often of the same */
+    const char *last_name;
+    bool has_bad_key; /* a row was written whose key is NULL, or in a collection no text or empty: it cannot stand */
+    int failed;       /* SQLite's code, if it could not say what changed: this turn cannot be committed */
 };
 
 struct capture_mark {
-    size_t n, bytes_len;
+    size_t n, bytes_len, journal_len;
 };
 
 void capture_init(struct capture *capture, const struct kind *kind, sqlite3 *db);

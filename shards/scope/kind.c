@@ -242,6 +242,23 @@ static void load_commands(struct kind *kind)
     }
 }
 
+static void load_tables(struct kind *kind, struct database *database)
+{
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS,
+                                          "SELECT name FROM sqlite_schema WHERE type = 'table'"
+                                          " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+                                          NULL);
+    while (sqlite3_step(read) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(read, 0);
+        kind->tables = mem_resize(kind->tables, (kind->n_tables + 1) * sizeof *kind->tables);
+        struct kind_table *table = &kind->tables[kind->n_tables++];
+        bool found = row_table_read(&table->table, database->db, name);
+        assert(found);
+        table->collection = kind_find_collection(kind, slice_str(name));
+    }
+    sqlite3_finalize(read);
+}
+
 struct kind *kind_load(const struct app *app, const struct app_kind *def, struct problems *problems)
 {
     struct kind *kind = mem_zero(1, sizeof *kind);
@@ -256,6 +273,7 @@ struct kind *kind_load(const struct app *app, const struct app_kind *def, struct
     ok = ok && kind_check_tables(kind, app, &database, problems) && load_collections(kind, app, &database, problems);
     if (ok) {
         load_commands(kind);
+        load_tables(kind, &database);
         kind->open_sql = make_question(def->open);
         ok = kind_check_sql(kind, app, &database, problems);
     }
@@ -294,6 +312,9 @@ void kind_free(struct kind *kind)
         collection_release(&kind->collections[i]);
     for (size_t i = 0; i < kind->n_commands; i++)
         free(kind->commands[i].authorize_sql);
+    for (size_t i = 0; i < kind->n_tables; i++)
+        row_table_release(&kind->tables[i].table);
+    free(kind->tables);
     free(kind->collections);
     free(kind->commands);
     free(kind->open_sql);

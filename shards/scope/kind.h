@@ -14,6 +14,7 @@
 
 #include "proto/app.h"
 #include "proto/frame.h"
+#include "shards/log/rowchange.h"
 #include "shards/scope/database.h"
 #include "shards/scope/migration.h"
 
@@ -62,6 +63,12 @@ struct command {
     char *authorize_sql; /* or NULL */
 };
 
+/* Any table of a scope's file: what the journal must carry. */
+struct kind_table {
+    struct row_table table;
+    const struct collection *collection; /* NULL: the server's own, or one that no client sees */
+};
+
 struct kind {
     const struct app_kind *def;
     struct migrations migrations;
@@ -69,6 +76,8 @@ struct kind {
     size_t n_collections;
     struct command *commands;
     size_t n_commands;
+    struct kind_table *tables;
+    size_t n_tables;
     char *open_sql; /* or NULL: closed to all */
 };
 

@@ -53,14 +53,11 @@ enum err mutation_judge(struct scope_file *file, int code, struct outcome *outco
     }
 }
 
-/* NULL if there is nothing to do or to ask; or if the statement does not compile here, and then what it was to decide is
- * not decided, so the transaction is rejected. */
+/* NULL if there is nothing to do or to ask (ERR_OK), or if the file failed. */
 static sqlite3_stmt *prepared(struct step *step, enum collection_sql which, enum err *ret_err)
 {
     sqlite3_stmt *statement = scope_file_statement(step->file, step->collection, which);
-    *ret_err = statement == NULL && step->collection->sql[which] != NULL
-                   ? mutation_judge(step->file, sqlite3_extended_errcode(step->file->database.db), step->outcome)
-                   : ERR_OK;
+    *ret_err = step->file->failed;
     return statement;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -12,9 +13,13 @@
 #include "shards/scope/row.h"
 
 static const char *const TRANSACTION_TEXTS[TRANSACTION_SQL_N] = {
-    [TRANSACTION_BEGIN] = "BEGIN IMMEDIATE",  [TRANSACTION_COMMIT] = "COMMIT",
-    [TRANSACTION_ROLLBACK] = "ROLLBACK",      [SAVEPOINT_BEGIN] = "SAVEPOINT mutation",
-    [SAVEPOINT_RELEASE] = "RELEASE mutation", [SAVEPOINT_ROLLBACK] = "ROLLBACK TO mutation",
+    [TRANSACTION_BEGIN] = "BEGIN IMMEDIATE",
+    [TRANSACTION_COUNT] = "UPDATE _sync_meta SET value = value + 1 WHERE name = 'tx'",
+    [TRANSACTION_COMMIT] = "COMMIT",
+    [TRANSACTION_ROLLBACK] = "ROLLBACK",
+    [SAVEPOINT_BEGIN] = "SAVEPOINT mutation",
+    [SAVEPOINT_RELEASE] = "RELEASE mutation",
+    [SAVEPOINT_ROLLBACK] = "ROLLBACK TO mutation",
 };
 
 char *scope_file_path(const char *data_dir, const struct scope_name *name)
@@ -43,7 +48,8 @@ static void remove_leftovers(const char *path)
 static enum err fill_file(struct database *database, const struct scope_name *name, struct buf *ret_why)
 {
     enum err err = bookkeeping_create(database, ret_why);
-    char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q)", (int)name->len, name->text);
+    char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q), ('incarnation', random()), ('tx', 0)",
+                                (int)name->len, name->text);
     if (err == ERR_OK)
         err = database_run(database, SQL_OURS, sql, ret_why);
     sqlite3_free(sql);
@@ -85,28 +91,38 @@ static enum err create_file(const char *path, const struct scope_name *name, str
     return err;
 }
 
-/* Two names that hash alike, or a file that was copied to another place, must not be mixed up. */
-static enum err check_meta(struct database *database, const struct scope_name *name, struct buf *ret_why)
+static bool is_whose(struct scope_file *file, sqlite3_stmt *meta, struct buf *ret_why)
 {
-    sqlite3_stmt *read = database_prepare(
-        database, SQL_OURS,
-        "SELECT (SELECT value FROM _sync_meta WHERE name = 'format'), value FROM _sync_meta WHERE name = 'scope'",
-        ret_why);
+    struct slice scope = column_slice(meta, 1);
+    if (sqlite3_column_int(meta, 0) != BOOKKEEPING_FORMAT) {
+        buf_printf(ret_why, "the file has format %d, this version reads %d", sqlite3_column_int(meta, 0),
+                   BOOKKEEPING_FORMAT);
+        return false;
+    }
+    if (!slice_eq(scope, slice_of(file->name->text, file->name->len))) {
+        buf_printf(ret_why, "the file belongs to another scope, %.*s", (int)scope.len, scope.data);
+        return false;
+    }
+    return true;
+}
+
+/* Two names that hash alike, or a file that was copied to another place, must not be mixed up. */
+static enum err read_meta(struct scope_file *file, struct buf *ret_why)
+{
+    static const char SQL[] = "SELECT (SELECT value FROM _sync_meta WHERE name = 'format'), value,"
+                              " (SELECT value FROM _sync_meta WHERE name = 'incarnation'),"
+                              " (SELECT value FROM _sync_meta WHERE name = 'tx')"
+                              " FROM _sync_meta WHERE name = 'scope'";
+    sqlite3_stmt *read = database_prepare(&file->database, SQL_OURS, SQL, ret_why);
     if (read == NULL)
         return ERR_DAMAGED;
-    enum err err = ERR_OK;
-    int code = sqlite3_step(read);
-    if (code != SQLITE_ROW) {
+    enum err err = sqlite3_step(read) == SQLITE_ROW ? ERR_OK : ERR_DAMAGED;
+    if (err != ERR_OK)
         buf_printf(ret_why, "the file does not say whose it is");
-        err = ERR_DAMAGED;
-    } else if (sqlite3_column_int(read, 0) != BOOKKEEPING_FORMAT) {
-        buf_printf(ret_why, "the file has format %d, this version reads %d", sqlite3_column_int(read, 0),
-                   BOOKKEEPING_FORMAT);
+    else if (!is_whose(file, read, ret_why))
         err = ERR_INVALID;
-    } else if (!slice_eq(column_slice(read, 1), slice_of(name->text, name->len))) {
-        buf_printf(ret_why, "the file belongs to another scope, %s", sqlite3_column_text(read, 1));
-        err = ERR_INVALID;
-    }
+    file->incarnation = sqlite3_column_int64(read, 2);
+    file->tx = sqlite3_column_int64(read, 3);
     sqlite3_finalize(read);
     return err;
 }
@@ -121,14 +137,23 @@ static int64_t read_number(struct database *database, const char *sql)
 }
 
 /* The rows that the migrations of a new scope brought along: sessions that have known it empty hear of them. */
+static enum err log_rows_of(struct scope_file *file, const struct collection *collection, int64_t now_ms)
+{
+    enum err err = ERR_OK;
+    int code = SQLITE_DONE;
+    sqlite3_stmt *rows = collection_prepare(collection, COLLECTION_SLICE, &file->database, NULL);
+    sqlite3_bind_text(rows, 1, "", 0, SQLITE_STATIC);
+    while (err == ERR_OK && (code = sqlite3_step(rows)) == SQLITE_ROW)
+        err = changelog_append(&file->log, collection, column_slice(rows, (int)collection->key), OP_INSERT, now_ms);
+    sqlite3_finalize(rows);
+    return err == ERR_OK && code != SQLITE_DONE ? database_err(code) : err;
+}
+
 static enum err log_first_rows(struct scope_file *file, int64_t now_ms)
 {
     enum err err = ERR_OK;
-    const struct capture *capture = &file->capture;
-    for (size_t i = 0; err == ERR_OK && i < capture->n; i++) {
-        const struct change *change = &capture->changes[i];
-        err = changelog_append(&file->log, change->collection, change_key(capture, change), change->op, now_ms);
-    }
+    for (size_t i = 0; err == ERR_OK && i < file->kind->n_collections; i++)
+        err = log_rows_of(file, &file->kind->collections[i], now_ms);
     return err;
 }
 
@@ -170,16 +195,68 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
     return receipts_open(&file->receipts, &file->database, ret_why);
 }
 
-static enum err set_up(struct scope_file *file, const struct scope_name *name, int64_t now_ms, struct buf *ret_why)
+static int on_wal(void *arg, sqlite3 *db, const char *schema, int pages)
 {
-    enum err err = check_meta(&file->database, name, ret_why);
+    struct scope_file *file = arg;
+    (void)db;
+    (void)schema;
+    file->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* From here on the journal makes transactions durable, and checkpoints come when they are asked for. */
+static enum err rely_on_journal(struct scope_file *file, struct buf *ret_why)
+{
+    enum err err = sqlite3_total_changes64(file->database.db) == 0 ? ERR_OK : scope_file_checkpoint(file);
+    if (err == ERR_OK)
+        err = database_run(&file->database, SQL_OURS, "PRAGMA synchronous = NORMAL", ret_why);
+    sqlite3_wal_hook(file->database.db, on_wal, file); /* in the place of the automatic checkpoints */
+    return err;
+}
+
+static enum err set_up(struct scope_file *file, bool has_leftover, int64_t now_ms, struct buf *ret_why)
+{
+    enum err err = has_leftover ? scope_file_checkpoint(file) : ERR_OK;
+    if (err != ERR_OK)
+        buf_printf(ret_why, "what it holds cannot be made durable: %s", sqlite3_errmsg(file->database.db));
+    if (err == ERR_OK)
+        err = read_meta(file, ret_why);
     if (err != ERR_OK)
         return err;
-    capture_init(&file->capture, file->kind, file->database.db);
     err = migrations_apply(&file->kind->migrations, &file->database, ret_why);
+    capture_init(&file->capture, file->kind, file->database.db); /* the tables are those of the kind only now */
     if (err == ERR_OK)
         err = open_log(file, now_ms, ret_why);
-    return err == ERR_OK ? prepare_all(file, ret_why) : err;
+    if (err == ERR_OK)
+        err = prepare_all(file, ret_why);
+    if (err == ERR_OK)
+        err = rely_on_journal(file, ret_why);
+    capture_clear(&file->capture); /* the file holds it already */
+    return err;
+}
+
+static bool is_marked_damaged(const char *path, struct buf *ret_why)
+{
+    char *marker = NULL;
+    if (asprintf(&marker, "%s" SCOPE_FILE_DAMAGED, path) < 0)
+        abort();
+    bool found = access(marker, F_OK) == 0;
+    if (found)
+        buf_printf(ret_why, "the file was found damaged; see %s, and remove that when it is repaired", marker);
+    free(marker);
+    return found;
+}
+
+/* Whether the file was left without a proper end. */
+static bool has_wal(const char *path)
+{
+    struct stat stat_buf;
+    char *wal = NULL;
+    if (asprintf(&wal, "%s-wal", path) < 0)
+        abort();
+    bool found = stat(wal, &stat_buf) == 0 && stat_buf.st_size > 0;
+    free(wal);
+    return found;
 }
 
 /* Only of a file that is certainly not there may be said that the scope is empty. */
@@ -196,18 +273,20 @@ static enum err find_file(const char *path, struct buf *ret_why)
 enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
                          int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
 {
-    enum err err = find_file(path, ret_why);
+    enum err err = is_marked_damaged(path, ret_why) ? ERR_DAMAGED : find_file(path, ret_why);
     if (err == ERR_NOT_FOUND && create)
         err = create_file(path, name, ret_why);
     if (err != ERR_OK)
         return err;
     struct scope_file *file = mem_zero(1, sizeof *file);
+    file->name = name;
     file->kind = kind;
     file->collections = mem_zero(kind->n_collections + 1, sizeof *file->collections);
     file->commands = mem_zero(kind->n_commands + 1, sizeof *file->commands);
+    bool has_leftover = has_wal(path);
     err = database_open(&file->database, path, false, ret_why);
     if (err == ERR_OK)
-        err = set_up(file, name, now_ms, ret_why);
+        err = set_up(file, has_leftover, now_ms, ret_why);
     file->database.context.scope_id = name->id;
     if (err == ERR_OK)
         *ret_file = file;
@@ -331,6 +410,30 @@ enum err scope_file_run(struct scope_file *file, enum transaction_sql which)
 {
     int code = statement_run(file->transaction[which]);
     return code == SQLITE_OK ? ERR_OK : database_err(code);
+}
+
+enum err scope_file_commit(struct scope_file *file)
+{
+    enum err err = scope_file_run(file, TRANSACTION_COUNT);
+    if (err == ERR_OK && file->capture.failed != SQLITE_OK)
+        err = database_err(file->capture.failed); /* the journal would not carry all of it */
+    if (err == ERR_OK)
+        err = scope_file_run(file, TRANSACTION_COMMIT);
+    if (err == ERR_OK)
+        file->tx++;
+    return err;
+}
+
+enum err scope_file_checkpoint(struct scope_file *file)
+{
+    int in_wal, done;
+    int code = sqlite3_wal_checkpoint_v2(file->database.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
+    if (code != SQLITE_OK)
+        return database_err(code);
+    if (in_wal != done)
+        return ERR_BUSY;
+    file->wal_pages = 0;
+    return ERR_OK;
 }
 
 bool scope_file_read_row(struct scope_file *file, const struct collection *collection, struct slice key,

@@ -15,6 +15,9 @@
 
 enum { UPDATES_KEPT = 8 };
 
+/* What is behind a file's name when it was found damaged, and is to stay closed until a person has looked. */
+#define SCOPE_FILE_DAMAGED ".damaged"
+
 /* An UPDATE of certain columns. */
 struct update_statement {
     bool *columns; /* which, by number */
@@ -33,6 +36,7 @@ struct command_statements {
 
 enum transaction_sql {
     TRANSACTION_BEGIN,
+    TRANSACTION_COUNT, /* the file's transaction number, one up */
     TRANSACTION_COMMIT,
     TRANSACTION_ROLLBACK,
     SAVEPOINT_BEGIN,
@@ -42,7 +46,11 @@ enum transaction_sql {
 };
 
 struct scope_file {
+    const struct scope_name *name;
     const struct kind *kind;
+    int64_t incarnation; /* of this file: a scope that is created again has another */
+    int64_t tx;          /* the number of its last journaled transaction */
+    int wal_pages;       /* that wait for a checkpoint */
     struct database database;
     struct changelog log;
     struct capture capture;
@@ -58,7 +66,10 @@ struct scope_file {
 char *scope_file_path(const char *data_dir, const struct scope_name *name);
 
 /* Opens the file at `path`, and creates it first if `create`; brings it up to the kind's migrations. ERR_NOT_FOUND if
- * there is none and none is to be created. On another failure `ret_why` says why. `name` is borrowed. */
+ * there is none and none is to be created. On another failure `ret_why` says why. `name` is borrowed.
+ *
+ * A file may be ahead of the journal: what it holds is made durable before anything is read from it. A creation and a
+ * migration, which the journal cannot carry, are durable in the file when this returns. */
 enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
                          int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why);
 void scope_file_close(struct scope_file *file);
@@ -75,6 +86,13 @@ sqlite3_stmt *scope_file_update(struct scope_file *file, const struct collection
 
 /* Runs a transaction statement. */
 enum err scope_file_run(struct scope_file *file, enum transaction_sql which);
+
+/* Counts the transaction that is open and commits it. It is not durable yet: the journal, or a checkpoint, makes it so.
+ */
+enum err scope_file_commit(struct scope_file *file);
+
+/* Everything that was committed is durable in the file itself afterwards. */
+enum err scope_file_checkpoint(struct scope_file *file);
 
 /* Answers `open` for a scope that has no file: on the blank database of its kind. */
 bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,

@@ -14,7 +14,7 @@ static void check_deferred(struct scope_file *file, struct outcome *outcome)
     if (unresolved != 0)
         outcome_reject(outcome, REJECT_CONSTRAINT, "FOREIGN KEY constraint failed");
     else if (file->capture.has_bad_key)
-        outcome_reject(outcome, REJECT_CONSTRAINT, "a row's key must be text, and not empty");
+        outcome_reject(outcome, REJECT_CONSTRAINT, "a row's key must not be NULL; in a collection, a text, not empty");
 }
 
 static enum err run_statements(struct scope_file *file, const struct frame *frame, struct outcome *outcome)

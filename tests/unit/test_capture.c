@@ -225,6 +225,21 @@ static void test_a_column_that_came_later_is_there(void **state)
     check(scope, "UPDATE totals SET n = 2", "update totals old {\"id\":\"old\",\"n\":2,\"more\":\"m\"}");
 }
 
+/* A table may have been another when a migration wrote to it. */
+static void test_what_migrations_write_is_not_recorded(void **state)
+{
+    struct scope *scope = *state;
+    room_migrate(&scope->room, "0002_once.sql",
+                 "CREATE TABLE later(n INTEGER PRIMARY KEY); INSERT INTO later VALUES(1);");
+    room_migrate(&scope->room, "0003_again.sql",
+                 "ALTER TABLE later RENAME TO earlier; CREATE TABLE later(a, b, c, id TEXT PRIMARY KEY);"
+                 "INSERT INTO later VALUES(1, 2, 3, 'x');");
+    scope_upgrade(scope, "`collections`:{`later`:{`key`:`id`}}");
+    assert_int_equal(scope->file->capture.n, 0);
+    assert_int_equal(scope->file->capture.journal.len, 0);
+    check(scope, "DELETE FROM later", "delete later x");
+}
+
 /* ---- what is taken back ---- */
 
 static void run(struct scope *scope, enum sql_kind kind, const char *sql)
@@ -245,6 +260,7 @@ static void test_a_rolled_back_savepoint_is_cut_off(void **state)
     run(scope, SQL_OURS, "ROLLBACK TO s; RELEASE s");
     capture_cut(capture, mark);
     assert_int_equal(capture->bytes.len, mark.bytes_len);
+    assert_int_equal(capture->journal.len, mark.journal_len);
     run(scope, SQL_STATEMENT, "INSERT INTO notes(id, slug, text) VALUES('c', 's', 'x')");
     run(scope, SQL_OURS, "COMMIT");
     assert_string_equal(scope_changes(scope), A "\ninsert notes c {\"id\":\"c\",\"slug\":\"s\",\"text\":\"x\"}");
@@ -254,10 +270,9 @@ static void test_a_rolled_back_savepoint_is_cut_off(void **state)
 static void test_a_bad_key_is_noticed(void **state)
 {
     static const char *const BAD[] = {
-        "INSERT INTO notes(text) VALUES('x')",
-        "INSERT INTO notes(id) VALUES('')",
-        "INSERT INTO notes(id) VALUES(x'61')",
-        "UPDATE notes SET id = NULL WHERE id = 'a'",
+        "INSERT INTO notes(text) VALUES('x')", "INSERT INTO notes(id) VALUES('')",
+        "INSERT INTO notes(id) VALUES(x'61')", "UPDATE notes SET id = NULL WHERE id = 'a'",
+        "INSERT INTO hidden VALUES(NULL)",
     };
     struct scope *scope = *state;
     scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
@@ -274,6 +289,23 @@ static void test_a_bad_key_is_noticed(void **state)
     assert_string_equal(scope_changes(scope), "insert notes 5 {\"id\":\"5\",\"slug\":null,\"text\":null}");
 }
 
+/* Half of a change in the journal would be no change at all. */
+static void test_a_turn_that_was_not_recorded_whole_is_not_committed(void **state)
+{
+    struct scope *scope = *state;
+    int64_t tx = scope->file->tx;
+    assert_int_equal(scope_file_run(scope->file, TRANSACTION_BEGIN), ERR_OK);
+    run(scope, SQL_STATEMENT, "INSERT INTO notes(id) VALUES('a')");
+    scope->file->capture.failed = SQLITE_IOERR_READ; /* as the hook's look at a row may end */
+    run(scope, SQL_STATEMENT, "INSERT INTO notes(id) VALUES('b')");
+    assert_int_equal(scope->file->capture.n, 1);
+    assert_int_equal(scope_file_commit(scope->file), ERR_IO);
+    assert_int_equal(scope_file_run(scope->file, TRANSACTION_ROLLBACK), ERR_OK);
+    assert_int_equal(scope->file->tx, tx);
+    capture_clear(&scope->file->capture);
+    check(scope, "INSERT INTO notes(id, text) VALUES('a', 'x')", A);
+}
+
 static void test_a_large_turn_leaves_no_memory_behind(void **state)
 {
     struct scope *scope = *state;
@@ -282,7 +314,9 @@ static void test_a_large_turn_leaves_no_memory_behind(void **state)
     assert_int_equal(scope->file->capture.n, 2000);
     capture_clear(&scope->file->capture);
     assert_int_equal(scope->file->capture.n, 0);
+    assert_int_equal(scope->file->capture.journal.len, 0);
     assert_in_range(scope->file->capture.bytes.capacity, 0, 1 << 20);
+    assert_in_range(scope->file->capture.journal.capacity, 0, 1 << 20);
 }
 
 #define SCOPE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -302,8 +336,10 @@ int main(void)
         SCOPE_TEST(test_values_keep_their_types),
         SCOPE_TEST(test_generated_columns_and_defaults_are_there),
         SCOPE_TEST(test_a_column_that_came_later_is_there),
+        SCOPE_TEST(test_what_migrations_write_is_not_recorded),
         SCOPE_TEST(test_a_rolled_back_savepoint_is_cut_off),
         SCOPE_TEST(test_a_bad_key_is_noticed),
+        SCOPE_TEST(test_a_turn_that_was_not_recorded_whole_is_not_committed),
         SCOPE_TEST(test_a_large_turn_leaves_no_memory_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
