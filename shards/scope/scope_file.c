@@ -32,15 +32,21 @@ char *scope_file_path(const char *data_dir, const struct scope_name *name)
     return path;
 }
 
-/* What is left of an attempt that failed, or that a crash ended: SQLite would take its WAL for that of the next one. */
-static void remove_leftovers(const char *path)
+/* SQLite would take the WAL that it finds beside a file for that file's, whose ever it was. */
+static void remove_wal(const char *path)
 {
     char *wal = NULL;
     if (asprintf(&wal, "%s-wal", path) < 0)
         abort();
-    unlink(path);
     unlink(wal);
     free(wal);
+}
+
+/* What is left of an attempt that failed, or that a crash ended. */
+static void remove_leftovers(const char *path)
+{
+    unlink(path);
+    remove_wal(path);
 }
 
 /* Everything that a file holds before its migrations, and all of it in the file itself: closing a database writes its
@@ -78,6 +84,7 @@ static enum err create_file(const char *path, const struct scope_name *name, str
         err = fill_file(&database, name, ret_why);
         database_close(&database);
     }
+    remove_wal(path);
     if (err == ERR_OK && rename(fresh, path) < 0) {
         buf_printf(ret_why, "%s: %s", path, strerror(errno));
         err = ERR_IO;
