@@ -29,6 +29,27 @@ enum envelope_status envelope_decode(struct slice *in, struct envelope *ret_enve
     return ENVELOPE_DONE;
 }
 
+/* Only what is kept is copied. */
+bool envelope_receive(struct buf *partial, struct slice data, envelope_cb *take, void *arg)
+{
+    struct envelope envelope;
+    enum envelope_status status;
+    bool is_begun = partial->len > 0;
+    if (is_begun) {
+        buf_append_slice(partial, data);
+        data = buf_slice(partial);
+    }
+    while ((status = envelope_decode(&data, &envelope)) == ENVELOPE_DONE)
+        take(arg, &envelope);
+    if (is_begun)
+        buf_consume(partial, partial->len - data.len);
+    else
+        buf_append_slice(partial, data);
+    if (partial->len == 0)
+        buf_release(partial);
+    return status != ENVELOPE_BAD;
+}
+
 size_t envelope_begin(struct buf *buf, enum envelope_type type, uint32_t session)
 {
     size_t begun = buf->len;

@@ -51,6 +51,11 @@ enum envelope_status { ENVELOPE_DONE, ENVELOPE_MORE, ENVELOPE_BAD };
 /* Takes one envelope from the front of `in`, borrowing its payload, and moves `in` behind it. */
 enum envelope_status envelope_decode(struct slice *in, struct envelope *ret_envelope);
 
+/* Takes bytes of a channel as they arrive: each whole envelope goes to `take`, and the beginning of the next one stays
+ * in `partial`. False at what is ENVELOPE_BAD. */
+typedef void envelope_cb(void *arg, const struct envelope *envelope);
+bool envelope_receive(struct buf *partial, struct slice data, envelope_cb *take, void *arg);
+
 void envelope_append(struct buf *buf, enum envelope_type type, uint32_t session, struct slice payload);
 
 /* For a payload that is written in place: begin, append to `buf`, end. */

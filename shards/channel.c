@@ -32,22 +32,15 @@ void channel_free(struct channel *channel)
     free(channel);
 }
 
+static void take(void *arg, const struct envelope *envelope)
+{
+    struct channel *channel = arg;
+    actor_request(channel->actor, channel, envelope);
+}
+
 bool channel_receive(struct channel *channel, struct slice data)
 {
-    struct buf joined = channel->in;
-    if (joined.len > 0) {
-        buf_append_slice(&joined, data);
-        data = buf_slice(&joined);
-    }
-    struct envelope envelope;
-    enum envelope_status status;
-    while ((status = envelope_decode(&data, &envelope)) == ENVELOPE_DONE)
-        actor_request(channel->actor, channel, &envelope);
-    struct buf rest = {0};
-    buf_append_slice(&rest, data);
-    buf_release(&joined);
-    channel->in = rest;
-    return status == ENVELOPE_MORE;
+    return envelope_receive(&channel->in, data, take, channel);
 }
 
 void channel_end(struct channel *channel)

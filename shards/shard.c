@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 #include "shards/log/journal.h"
 #include "shards/scope/actor.h"
 #include "shards/slots.h"
+
+enum { ACCEPT_PAUSE_MS = 100 };
 
 /* An empty database of a kind, for `open` of scopes that have no file. */
 struct blank {
@@ -34,6 +37,7 @@ struct shard {
     struct loop *loop;
     int slots_fd, listen_fd;
     struct watch listen;
+    struct timer accept_timer;
     struct list links; /* connections from routers */
     struct table actors;
     struct list dirty;
@@ -146,13 +150,30 @@ static void on_lost(void *arg)
 
 static const struct h2_handlers HANDLERS = {on_open, on_data, on_end, on_lost};
 
+static void resume_accepting(void *arg)
+{
+    struct shard *shard = arg;
+    watch_want(&shard->listen, WATCH_READ);
+}
+
+/* Without a free descriptor the listening socket would stay ready for ever. */
+static void pause_accepting(struct shard *shard)
+{
+    log_line(LOG_WARN, "accept_paused shard=%u why=\"%s\"", shard->options.number, strerror(errno));
+    watch_want(&shard->listen, 0);
+    timer_start(&shard->accept_timer, ACCEPT_PAUSE_MS);
+}
+
 static void on_listen(void *arg, unsigned ready)
 {
     struct shard *shard = arg;
     (void)ready;
     int fd = accept4(shard->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            pause_accepting(shard);
         return;
+    }
     struct link *link = mem_zero(1, sizeof *link);
     link->shard = shard;
     link->h2 = h2_new(shard->loop, fd, true, &HANDLERS, link);
@@ -292,6 +313,7 @@ static bool allows_blank(void *arg, const struct kind *kind, const struct scope_
            database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
 }
 
+/* Who connects is believed every claim, so nobody else may: the folder may be one that all can enter. */
 static bool listen_at(struct shard *shard, struct problems *problems)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -305,7 +327,7 @@ static bool listen_at(struct shard *shard, struct problems *problems)
     unlink(address.sun_path);
     shard->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (shard->listen_fd < 0 || bind(shard->listen_fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        listen(shard->listen_fd, SOMAXCONN) < 0) {
+        chmod(address.sun_path, 0600) < 0 || listen(shard->listen_fd, SOMAXCONN) < 0) {
         problems_add(problems, "%s: %s", address.sun_path, strerror(errno));
         return false;
     }
@@ -325,6 +347,7 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
+    timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
     shard->host = (struct actor_host){.shard = shard,
                                       .data_dir = options->data_dir,
@@ -396,6 +419,7 @@ void shard_free(struct shard *shard)
     journal_close(shard->journal);
     free_blanks(shard);
     timer_stop(&shard->burst_timer);
+    timer_stop(&shard->accept_timer);
     loop_free(shard->loop);
     if (shard->slots_fd >= 0)
         close(shard->slots_fd);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "src/control/commands.h"
 #include "src/control/token_command.h"
@@ -28,9 +29,20 @@ static void print_commands(FILE *to)
         fprintf(to, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].help);
 }
 
+/* Sockets are what a router is for, and files what a worker is for: as many as each may have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc < 2 ? "" : argv[1];
+    raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN); /* a reader that has gone, of a socket or of the log, is an error code */
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (strcmp(COMMANDS[i].name, name) == 0)

@@ -40,6 +40,19 @@ void deliver_empty_page(struct session *session, struct slice fetch_id, uint64_t
     end(session);
 }
 
+void deliver_receipt(struct session *session, struct slice tx, const struct feed *feed)
+{
+    struct outcome outcome = {0};
+    enum err err = receipts_find(&feed->file->receipts, &session->claims, tx, &outcome);
+    if (err == ERR_OK) {
+        frame_committed(begin(session), tx, outcome.seq, buf_slice(&outcome.result));
+        end(session);
+    } else {
+        feed->file->failed = err;
+    }
+    outcome_release(&outcome);
+}
+
 void deliver_bytes(struct session *session, struct slice frame)
 {
     buf_append_slice(begin(session), frame);

@@ -18,6 +18,8 @@ void deliver_boundary(struct session *session, uint64_t seq, const struct sub *s
 
 void deliver_reset(struct session *session, struct slice sub_id);
 void deliver_empty_page(struct session *session, struct slice fetch_id, uint64_t seq);
+/* The answer to a transaction that was committed, as its receipt remembers it. */
+void deliver_receipt(struct session *session, struct slice tx, const struct feed *feed);
 void deliver_bytes(struct session *session, struct slice frame);
 
 #endif

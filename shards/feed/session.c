@@ -6,7 +6,9 @@
 #include "base/metrics.h"
 #include "shards/feed/deliver.h"
 
-enum item_type { ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_PAGE };
+enum item_type { ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_RECEIPT, ITEM_PAGE };
+
+enum { ANSWER_KEPT_MAX = 4096 }; /* bytes of a result; a larger one is read from its receipt when its turn comes */
 
 /* What the client is owed, in order. */
 struct item {
@@ -15,7 +17,7 @@ struct item {
     uint32_t cost;
     struct sub *sub; /* ITEM_SUB */
     size_t len;
-    char bytes[]; /* ITEM_ANSWER: the encoded frame; ITEM_REFUSAL and ITEM_PAGE: the id */
+    char bytes[]; /* ITEM_ANSWER: the encoded frame; else the id that it is about */
 };
 
 static struct item *owe(struct session *session, enum item_type what, struct sub *sub, struct slice bytes,
@@ -177,21 +179,16 @@ void session_end_burst(struct session *session)
 void session_answer(struct session *session, struct slice tx, const struct outcome *outcome, uint32_t cost)
 {
     struct buf frame = {0};
+    if (outcome->result.len > ANSWER_KEPT_MAX) {
+        owe(session, ITEM_RECEIPT, NULL, tx, cost);
+        return;
+    }
     if (outcome->is_rejected)
         frame_rejected(&frame, tx, outcome->code, buf_slice(&outcome->message));
     else
         frame_committed(&frame, tx, outcome->seq, buf_slice(&outcome->result));
     owe(session, ITEM_ANSWER, NULL, buf_slice(&frame), cost);
     buf_release(&frame);
-}
-
-void session_rebase(struct session *session, uint64_t head)
-{
-    LIST_FOREACH(link, &session->subs) {
-        struct sub *sub = LIST_ITEM(link, struct sub, link);
-        if (sub->state == SUB_LIVE && sub->from == 0)
-            sub->from = head;
-    }
 }
 
 /* The turn. */
@@ -252,6 +249,10 @@ static void deliver_item(struct session *session, struct item *item, const struc
     case ITEM_ANSWER:
         assert(!session->is_holding); /* it came behind the burst, and the burst has settled */
         deliver_bytes(session, bytes);
+        break;
+    case ITEM_RECEIPT:
+        assert(!session->is_holding);
+        deliver_receipt(session, bytes, feed);
         break;
     case ITEM_PAGE:
         deliver_empty_page(session, bytes, feed_head(feed));

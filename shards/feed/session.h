@@ -86,9 +86,6 @@ void session_answer(struct session *session, struct slice tx, const struct outco
 /* A message is done with: its bytes may be used again. */
 void session_consume(struct session *session, uint32_t cost);
 
-/* The scope has got its file: what was known to be empty is known up to `head`. */
-void session_rebase(struct session *session, uint64_t head);
-
 /* Gives the client what it is owed, as far as the credit goes. At the end of each turn that concerned it. */
 void session_turn(struct session *session, const struct feed *feed);
 

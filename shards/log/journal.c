@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "shards/log/segment.h"
@@ -88,15 +88,6 @@ static bool fill_with_zeros(int fd)
     return ok && fsync(fd) == 0;
 }
 
-static bool sync_dir(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
 /* NULL if the disk refuses. */
 static struct segment *segment_create(struct journal *journal)
 {
@@ -105,7 +96,7 @@ static struct segment *segment_create(struct journal *journal)
         abort();
     struct segment *segment = mem_zero(1, sizeof *segment);
     segment->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool ok = segment->fd >= 0 && fill_with_zeros(segment->fd) && sync_dir(journal->dir);
+    bool ok = segment->fd >= 0 && fill_with_zeros(segment->fd) && dir_sync(journal->dir) == ERR_OK;
     free(path);
     if (ok)
         return segment;
@@ -256,7 +247,7 @@ static void on_wake(void *arg, unsigned ready)
 
 static bool prepare(struct journal *journal)
 {
-    if (mkdir(journal->dir, 0700) < 0 && errno != EEXIST)
+    if (dir_make(journal->dir) != ERR_OK)
         return false;
     for (int i = 0; i < SPARES; i++) {
         struct segment *segment = segment_create(journal);

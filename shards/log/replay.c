@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/table.h"
@@ -415,11 +416,10 @@ bool replay_all(const char *data_dir, struct problems *problems)
     struct dirent **entries = NULL;
     if (asprintf(&root, "%s/journal", data_dir) < 0)
         abort();
-    bool ok = mkdir(root, 0700) == 0 || errno == EEXIST;
-    int n = ok ? scandir(root, &entries, is_number, alphasort) : -1;
+    int n = dir_make(root) == ERR_OK ? scandir(root, &entries, is_number, alphasort) : -1;
     if (n < 0)
         problems_add(problems, "%s: %s", root, strerror(errno));
-    ok = n >= 0;
+    bool ok = n >= 0;
     for (int i = 0; i < n; i++) {
         char *dir = NULL;
         if (asprintf(&dir, "%s/%s", root, entries[i]->d_name) < 0)

@@ -118,14 +118,11 @@ static bool open_file(struct actor *actor, bool create)
         scope_file_open(path, &actor->name, actor->feed.kind, create, clock_wall_ms(), &actor->feed.file, &why);
     free(path);
     actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
-    if (err == ERR_OK) {
+    if (err == ERR_OK)
         list_remove(&actor->unsaved_link); /* opening makes durable what a failure had left */
-        actor->feed.before = feed_head(&actor->feed);
-        LIST_FOREACH(link, &actor->sessions)
-            session_rebase(LIST_ITEM(link, struct session, link), actor->feed.before);
-    } else if (err != ERR_NOT_FOUND) {
+    actor->feed.before = feed_head(&actor->feed);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
         actor_fail(actor, "open", err, buf_slice(&why));
-    }
     buf_release(&why);
     return actor->is_opened;
 }

@@ -1,7 +1,8 @@
 /*
  * bookkeeping - the `_sync_` tables that each scope's file holds beside the app's own.
  *
- *   _sync_meta         name -> value: the scope's name, the format
+ *   _sync_meta         name -> value: the scope's name, the format, and `schema`, how many migrations the floors
+ *                      account for
  *   _sync_collections  each collection's id in the log, its floor, and the fingerprint of what clients see of it
  *   _sync_log          the change log, compacted as it is written: the latest entry of each key of each collection,
  *                      and the latest entry that changed nothing (collection 0)

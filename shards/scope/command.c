@@ -26,8 +26,9 @@ static bool is_whole(const struct value *value)
     return value->type == VALUE_REAL && fabs(value->real) <= 9007199254740992.0 && value->real == floor(value->real);
 }
 
-/* Whether the value is of that type. A whole number beyond 32 bits travels as a float. */
-static bool has_type(struct value *value, enum app_arg_type type)
+/* Whether the value is of that type, and makes it so: a whole real travels as an integer, and a whole number beyond 32
+ * bits as a real. */
+static bool take_type(struct value *value, enum app_arg_type type)
 {
     switch (type) {
     case APP_ARG_TEXT:
@@ -37,7 +38,9 @@ static bool has_type(struct value *value, enum app_arg_type type)
             *value = (struct value){.type = VALUE_INT, .integer = (int64_t)value->real};
         return value->type == VALUE_INT;
     case APP_ARG_REAL:
-        return value->type == VALUE_REAL || value->type == VALUE_INT;
+        if (value->type == VALUE_INT)
+            *value = (struct value){.type = VALUE_REAL, .real = (double)value->integer};
+        return value->type == VALUE_REAL;
     case APP_ARG_BOOLEAN:
         return value->type == VALUE_BOOL;
     case APP_ARG_BLOB:
@@ -68,7 +71,7 @@ static bool take_args(struct run *run, struct columns columns)
         run->args[i] = value;
     }
     for (size_t i = 0; i < def->n_args; i++)
-        if (!has_type(&run->args[i], def->args[i].type))
+        if (!take_type(&run->args[i], def->args[i].type))
             return outcome_reject(run->outcome, REJECT_VALIDATION, "argument '%s' must be of type %s",
                                   def->args[i].name, TYPE_NAMES[def->args[i].type]);
     return true;

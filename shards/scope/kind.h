@@ -52,7 +52,7 @@ struct collection {
     const struct app_collection *def;
     size_t number; /* within the kind */
     struct column *columns;
-    size_t n_columns, key; /* `key`: number of the key's column */
+    size_t n_columns, key;       /* `key`: number of the key's column */
     char *sql[COLLECTION_SQL_N]; /* NULL where there is nothing to do or to ask */
     struct write_plan insert, update;
     char fingerprint[65]; /* of everything that decides what a client sees of it */

@@ -180,6 +180,19 @@ static void check_key(const struct place *place, const struct app_collection *de
                  collation);
 }
 
+/* Rows that the migrations write are a new scope's first. */
+static void check_first_rows(const struct place *place, const struct app_collection *def, struct database *database)
+{
+    char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\" WHERE typeof(\"%w\") <> 'text' OR \"%w\" = ''", def->name,
+                                def->key, def->key);
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS, sql, NULL);
+    if (read != NULL && sqlite3_step(read) == SQLITE_ROW)
+        COMPLAIN_TABLE(place, def->name, "a migration writes a row whose %s, its key, is no text or an empty one",
+                       def->key);
+    sqlite3_finalize(read);
+    sqlite3_free(sql);
+}
+
 static void check_collection(const struct place *place, const struct app_collection *def, struct database *database)
 {
     if (!is_table(database, def->name)) {
@@ -197,6 +210,7 @@ static void check_collection(const struct place *place, const struct app_collect
         COMPLAIN(place, "collections.%s.key", "\"%s\" is not the primary key of the table; declare it TEXT PRIMARY KEY",
                  def->name, def->key);
     check_key(place, def, database);
+    check_first_rows(place, def, database);
 }
 
 bool kind_check_tables(const struct kind *kind, const struct app *app, struct database *database,

@@ -53,6 +53,14 @@ enum err mutation_judge(struct scope_file *file, int code, struct outcome *outco
     }
 }
 
+/* NULL if there is nothing to do or to ask (ERR_OK), or if the file failed. */
+static sqlite3_stmt *prepared(struct step *step, enum collection_sql which, enum err *ret_err)
+{
+    sqlite3_stmt *statement = scope_file_statement(step->file, step->collection, which);
+    *ret_err = step->file->failed;
+    return statement;
+}
+
 static bool is_key_value(const struct step *step, const struct value *value)
 {
     return value->type == VALUE_TEXT && slice_eq(value->bytes, step->op->key);
@@ -132,9 +140,10 @@ static void make_cell(struct step *step, size_t column, sqlite3_value *value)
 
 static enum err make_defaults(struct step *step)
 {
-    sqlite3_stmt *defaults = scope_file_statement(step->file, step->collection, COLLECTION_DEFAULTS);
+    enum err err;
+    sqlite3_stmt *defaults = prepared(step, COLLECTION_DEFAULTS, &err);
     if (defaults == NULL)
-        return ERR_OK;
+        return err;
     int code = sqlite3_step(defaults);
     for (size_t i = 0; code == SQLITE_ROW && i < step->collection->n_columns; i++)
         if (step->cells[i].from == CELL_ABSENT)
@@ -145,9 +154,10 @@ static enum err make_defaults(struct step *step)
 
 static enum err make_set(struct step *step, enum collection_sql which)
 {
-    sqlite3_stmt *set = scope_file_statement(step->file, step->collection, which);
+    enum err err;
+    sqlite3_stmt *set = prepared(step, which, &err);
     if (set == NULL)
-        return ERR_OK;
+        return err;
     bind_rule(step, set);
     int code = sqlite3_step(set);
     for (size_t i = 0; code == SQLITE_ROW && i < step->plan->n_set; i++)
@@ -159,10 +169,11 @@ static enum err make_set(struct step *step, enum collection_sql which)
 /* `ret_found` false: there is no such row, so there was nothing to ask. */
 static enum err ask(struct step *step, enum collection_sql which, bool *ret_found)
 {
-    sqlite3_stmt *rule = scope_file_statement(step->file, step->collection, which);
+    enum err err;
+    sqlite3_stmt *rule = prepared(step, which, &err);
     *ret_found = true;
     if (rule == NULL)
-        return ERR_OK;
+        return err;
     bind_rule(step, rule);
     int code = sqlite3_step(rule);
     *ret_found = code == SQLITE_ROW;
@@ -183,11 +194,11 @@ static enum err run_insert(struct step *step)
         err = ask(step, COLLECTION_INSERT_AUTHORIZE, &found);
     if (err != ERR_OK || step->outcome->is_rejected)
         return err;
-    sqlite3_stmt *insert = scope_file_statement(step->file, step->collection, COLLECTION_INSERT);
-    for (size_t i = 0; i < step->collection->n_columns; i++)
+    sqlite3_stmt *insert = prepared(step, COLLECTION_INSERT, &err);
+    for (size_t i = 0; insert != NULL && i < step->collection->n_columns; i++)
         if (!step->collection->columns[i].is_generated)
             bind_cell(step, insert, (int)i + 1, i);
-    return mutation_judge(step->file, statement_run(insert), step->outcome);
+    return insert == NULL ? err : mutation_judge(step->file, statement_run(insert), step->outcome);
 }
 
 static enum err write_update(struct step *step)
@@ -211,10 +222,12 @@ static enum err run_update(struct step *step)
 {
     if (step->n_sent == 0)
         return ERR_OK;
-    sqlite3_stmt *stored = scope_file_statement(step->file, step->collection, COLLECTION_ROW);
+    enum err err;
+    sqlite3_stmt *stored = prepared(step, COLLECTION_ROW, &err);
+    if (stored == NULL)
+        return err;
     bind_key(stored, 1, step->op->key);
     int code = sqlite3_step(stored);
-    enum err err = ERR_OK;
     bool found;
     step->stored = stored;
     if (code == SQLITE_ROW)
@@ -234,7 +247,9 @@ static enum err run_delete(struct step *step)
     enum err err = ask(step, COLLECTION_DELETE_AUTHORIZE, &found);
     if (err != ERR_OK || step->outcome->is_rejected || !found)
         return err;
-    sqlite3_stmt *delete = scope_file_statement(step->file, step->collection, COLLECTION_DELETE);
+    sqlite3_stmt *delete = prepared(step, COLLECTION_DELETE, &err);
+    if (delete == NULL)
+        return err;
     bind_key(delete, 1, step->op->key);
     return mutation_judge(step->file, statement_run(delete), step->outcome);
 }

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "proto/utf8.h"
+
 enum { MESSAGE_MAX = 500 };
 
 bool outcome_reject(struct outcome *outcome, const char *code, const char *format, ...)
@@ -15,7 +17,10 @@ bool outcome_reject(struct outcome *outcome, const char *code, const char *forma
     outcome->is_rejected = true;
     outcome->code = code;
     outcome->message.len = outcome->result.len = 0;
-    buf_append_slice(&outcome->message, slice_str(message));
+    struct slice text = slice_str(message);
+    while (!utf8_is_valid(text)) /* a character that the cut went through */
+        text.len--;
+    buf_append_slice(&outcome->message, text);
     return false;
 }
 

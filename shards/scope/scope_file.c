@@ -127,13 +127,61 @@ static enum err read_meta(struct scope_file *file, struct buf *ret_why)
     return err;
 }
 
-static enum err open_log(struct scope_file *file, bool has_migrated, int64_t now_ms, struct buf *ret_why)
+/* What the statement's first row says; 0 without one. */
+static int64_t read_number(struct database *database, const char *sql)
+{
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS, sql, NULL);
+    int64_t number = read != NULL && sqlite3_step(read) == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
+    sqlite3_finalize(read);
+    return number;
+}
+
+/* The rows that the migrations of a new scope brought along: sessions that have known it empty hear of them. */
+static enum err log_rows_of(struct scope_file *file, const struct collection *collection, int64_t now_ms)
+{
+    enum err err = ERR_OK;
+    int code = SQLITE_DONE;
+    sqlite3_stmt *rows = collection_prepare(collection, COLLECTION_SLICE, &file->database, NULL);
+    sqlite3_bind_text(rows, 1, "", 0, SQLITE_STATIC);
+    while (err == ERR_OK && (code = sqlite3_step(rows)) == SQLITE_ROW)
+        err = changelog_append(&file->log, collection, column_slice(rows, (int)collection->key), OP_INSERT, now_ms);
+    sqlite3_finalize(rows);
+    return err == ERR_OK && code != SQLITE_DONE ? database_err(code) : err;
+}
+
+static enum err log_first_rows(struct scope_file *file, int64_t now_ms)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; err == ERR_OK && i < file->kind->n_collections; i++)
+        err = log_rows_of(file, &file->kind->collections[i], now_ms);
+    return err;
+}
+
+/* The floors account for the migrations that `schema` counts: one that has run since, were it before a crash, raises
+ * them in the transaction that counts it. */
+static enum err account(struct scope_file *file, int64_t now_ms, struct buf *ret_why)
+{
+    struct database *database = &file->database;
+    int64_t known = read_number(database, "SELECT value FROM _sync_meta WHERE name = 'schema'");
+    int64_t ran = read_number(database, "SELECT count(*) FROM _sync_migrations");
+    enum err err = changelog_open(&file->log, file->kind, database, known != ran, now_ms, ret_why);
+    if (err == ERR_OK && known == 0)
+        err = log_first_rows(file, now_ms);
+    if (err == ERR_OK && known != ran)
+        err =
+            database_run(database, SQL_OURS,
+                         "INSERT OR REPLACE INTO _sync_meta SELECT 'schema', count(*) FROM _sync_migrations", ret_why);
+    return err;
+}
+
+static enum err open_log(struct scope_file *file, int64_t now_ms, struct buf *ret_why)
 {
     enum err err = database_run(&file->database, SQL_OURS, "BEGIN IMMEDIATE", ret_why);
     if (err == ERR_OK)
-        err = changelog_open(&file->log, file->kind, &file->database, has_migrated, now_ms, ret_why);
+        err = account(file, now_ms, ret_why);
     if (err == ERR_OK)
         err = database_run(&file->database, SQL_OURS, "COMMIT", ret_why);
+    capture_clear(&file->capture);
     return err;
 }
 
@@ -145,14 +193,6 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
             return ERR_DAMAGED;
     }
     return receipts_open(&file->receipts, &file->database, ret_why);
-}
-
-static int64_t schema_version(struct database *database)
-{
-    sqlite3_stmt *read = database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
-    int64_t version = read != NULL && sqlite3_step(read) == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
-    sqlite3_finalize(read);
-    return version;
 }
 
 static int on_wal(void *arg, sqlite3 *db, const char *schema, int pages)
@@ -183,11 +223,10 @@ static enum err set_up(struct scope_file *file, bool has_leftover, int64_t now_m
         err = read_meta(file, ret_why);
     if (err != ERR_OK)
         return err;
-    int64_t before = schema_version(&file->database);
     err = migrations_apply(&file->kind->migrations, &file->database, ret_why);
     capture_init(&file->capture, file->kind, file->database.db); /* the tables are those of the kind only now */
     if (err == ERR_OK)
-        err = open_log(file, schema_version(&file->database) != before, now_ms, ret_why);
+        err = open_log(file, now_ms, ret_why);
     if (err == ERR_OK)
         err = prepare_all(file, ret_why);
     if (err == ERR_OK)

@@ -94,6 +94,8 @@ static void become(const struct child *child, int ready_fd, pid_t supervisor)
 void child_start(struct child *child)
 {
     int ends[2];
+    assert(child->pid == 0);
+    timer_stop(&child->restart); /* the worker that is ready starts a router that was about to start again */
     if (pipe(ends) < 0) {
         log_line(LOG_ERROR, "start_failed role=%s why=\"%s\"", child->role, strerror(errno));
         timer_start(&child->restart, PAUSE_LAST_MS);

@@ -37,19 +37,37 @@ struct supervisor {
     int status; /* to exit with */
 };
 
-static bool is_over(const struct supervisor *supervisor)
-{
-    return supervisor->is_stopping && supervisor->router.pid == 0 && supervisor->worker.pid == 0;
-}
-
 /* The router first: sessions hear of it, and the worker finishes what they sent. */
 static void stop_next(struct supervisor *supervisor)
 {
-    struct child *next = supervisor->router.pid > 0 ? &supervisor->router : &supervisor->worker;
     supervisor->router.is_stopping = supervisor->worker.is_stopping = true;
     timer_stop(&supervisor->router.restart);
-    child_stop(next);
+    timer_stop(&supervisor->worker.restart);
+    child_stop(supervisor->router.pid > 0 ? &supervisor->router : &supervisor->worker);
     timer_start(&supervisor->patience, PATIENCE_MS);
+}
+
+static void start_after_reload(struct supervisor *supervisor)
+{
+    supervisor->is_reloading = false;
+    timer_stop(&supervisor->patience);
+    supervisor->worker.is_stopping = supervisor->router.is_stopping = false;
+    child_start(&supervisor->worker);
+    child_start(&supervisor->router);
+}
+
+/* Goes on with what has begun, the end or a reload. Both children may be down already, waiting to be started again. */
+static void go_on(struct supervisor *supervisor)
+{
+    bool both_down = supervisor->router.pid == 0 && supervisor->worker.pid == 0;
+    if (!supervisor->is_stopping && !supervisor->is_reloading)
+        return;
+    if (!both_down)
+        stop_next(supervisor);
+    else if (supervisor->is_stopping)
+        loop_stop(supervisor->loop);
+    else
+        start_after_reload(supervisor);
 }
 
 static void stop(struct supervisor *supervisor, int status)
@@ -59,7 +77,7 @@ static void stop(struct supervisor *supervisor, int status)
     log_line(LOG_INFO, "stopping");
     supervisor->is_stopping = true;
     supervisor->status = status;
-    stop_next(supervisor);
+    go_on(supervisor);
 }
 
 static void lose_patience(void *arg)
@@ -98,15 +116,6 @@ static bool is_hopeless(const struct child *child, int status)
     return !child->was_ready && WIFEXITED(status) && WEXITSTATUS(status) != 0;
 }
 
-static void start_after_reload(struct supervisor *supervisor)
-{
-    supervisor->is_reloading = false;
-    timer_stop(&supervisor->patience);
-    supervisor->worker.is_stopping = supervisor->router.is_stopping = false;
-    child_start(&supervisor->worker);
-    child_start(&supervisor->router);
-}
-
 static void on_exit_of(struct supervisor *supervisor, struct child *child, int status)
 {
     bool is_hopeless_now = is_hopeless(child, status);
@@ -115,13 +124,7 @@ static void on_exit_of(struct supervisor *supervisor, struct child *child, int s
     child_on_exit(child, status);
     if (is_hopeless_now)
         stop(supervisor, 1);
-    bool both_down = supervisor->router.pid == 0 && supervisor->worker.pid == 0;
-    if (is_over(supervisor))
-        loop_stop(supervisor->loop);
-    else if (supervisor->is_reloading && both_down)
-        start_after_reload(supervisor);
-    else if (supervisor->is_stopping || supervisor->is_reloading)
-        stop_next(supervisor);
+    go_on(supervisor);
 }
 
 static void reap(struct supervisor *supervisor)
@@ -157,7 +160,7 @@ static void on_app_changed(void *arg)
     if (app_check(supervisor->options.app_dir, &problems)) {
         log_line(LOG_INFO, "app_reloading");
         supervisor->is_reloading = true;
-        stop_next(supervisor);
+        go_on(supervisor);
     } else {
         log_line(LOG_WARN, "app_not_reloaded mistakes=%zu", problems.n);
         problems_print(&problems);

@@ -40,19 +40,6 @@ struct client *client_new(struct connection *connection, const struct scope_name
     return client;
 }
 
-void client_free(struct client *client)
-{
-    if (client->channel != NULL) {
-        link_channel_send(client->channel, ENVELOPE_DETACH, client->id, SLICE(""));
-        link_channel_remove(client->channel, client);
-    }
-    if (client->is_attached)
-        metric_add(METRIC_ROUTER_SESSIONS, -1);
-    list_remove(&client->throttle_link);
-    ws_decoder_release(&client->decoder);
-    free(client);
-}
-
 /* The channel has nothing more for it. */
 static void leave_channel(struct client *client)
 {
@@ -60,6 +47,24 @@ static void leave_channel(struct client *client)
         return;
     link_channel_remove(client->channel, client);
     client->channel = NULL;
+}
+
+/* It wants nothing more of the channel. */
+static void detach(struct client *client)
+{
+    if (client->channel != NULL)
+        link_channel_send(client->channel, ENVELOPE_DETACH, client->id, SLICE(""));
+    leave_channel(client);
+}
+
+void client_free(struct client *client)
+{
+    detach(client);
+    if (client->is_attached)
+        metric_add(METRIC_ROUTER_SESSIONS, -1);
+    list_remove(&client->throttle_link);
+    ws_decoder_release(&client->decoder);
+    free(client);
 }
 
 static void upgrade(struct client *client)
@@ -79,6 +84,7 @@ void client_close(struct client *client, enum ws_code code, const char *reason)
         return;
     ws_close_frame(connection_out(connection), code, reason);
     connection_become(connection, CONNECTION_CLOSING);
+    detach(client);
 }
 
 /* Before the upgrade a refusal is a status; with `deny=close` it is a close code, which a browser can see. */

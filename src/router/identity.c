@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proto/utf8.h"
 
 enum { DEV_USER_MAX = 64 };
 
@@ -48,13 +49,38 @@ static bool verify(const struct router *router, struct slice token, struct buf *
     return why == NULL;
 }
 
+static bool is_address_of_loopback(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (name.data[i] != '.' && (name.data[i] < '0' || name.data[i] > '9'))
+            return false;
+    return name.len > 4 && memcmp(name.data, "127.", 4) == 0;
+}
+
+/* Whether the request was made to this machine by a name of its own. A page of elsewhere can make its own name lead
+ * here (DNS rebinding), and would pass for ours. */
+static bool is_for_loopback(const struct http_request *request)
+{
+    const struct slice *host = http_header(request, "host");
+    if (host == NULL)
+        return true;
+    bool is_bracketed = host->len > 0 && host->data[0] == '[';
+    const char *end = memchr(host->data, is_bracketed ? ']' : ':', host->len);
+    struct slice name = {host->data, end == NULL ? host->len : (size_t)(end - host->data) + is_bracketed};
+    return slice_eq(name, SLICE("localhost")) || slice_eq(name, SLICE("[::1]")) || is_address_of_loopback(name);
+}
+
+static bool is_name(struct slice name)
+{
+    return name.len > 0 && name.len <= DEV_USER_MAX && memchr(name.data, '\0', name.len) == NULL && utf8_is_valid(name);
+}
+
 /* On a developer's machine a name is enough. */
 static bool dev_user(const struct connection *connection, const struct http_request *request, struct buf *ret_claims)
 {
     struct buf name = {0};
-    bool found = connection->router->options.is_dev && connection->is_local &&
-                 http_query_get(request->query, "user", &name) && name.len > 0 && name.len <= DEV_USER_MAX &&
-                 memchr(name.data, '\0', name.len) == NULL;
+    bool found = connection->router->options.is_dev && connection->is_local && is_for_loopback(request) &&
+                 http_query_get(request->query, "user", &name) && is_name(buf_slice(&name));
     if (found) {
         buf_append(&name, "", 1);
         cJSON *claims = cJSON_CreateObject();

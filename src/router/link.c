@@ -64,34 +64,19 @@ static struct client *find_client(const struct link_channel *channel, uint32_t i
     return NULL;
 }
 
-static enum envelope_status dispatch(struct link_channel *channel, struct slice *data)
+static void dispatch(void *arg, const struct envelope *envelope)
 {
-    struct envelope envelope;
-    enum envelope_status status;
-    while ((status = envelope_decode(data, &envelope)) == ENVELOPE_DONE) {
-        struct client *client = find_client(channel, envelope.session);
-        if (client != NULL)
-            client_on_envelope(client, &envelope);
-    }
-    return status;
+    struct link_channel *channel = arg;
+    struct client *client = find_client(channel, envelope->session);
+    if (client != NULL)
+        client_on_envelope(client, envelope);
 }
 
 static void channel_on_data(struct carrier *carrier, struct slice data)
 {
     struct link_channel *channel = (struct link_channel *)carrier;
-    enum envelope_status status;
-    if (channel->in.len > 0) {
-        buf_append_slice(&channel->in, data);
-        data = buf_slice(&channel->in);
-        status = dispatch(channel, &data);
-        buf_consume(&channel->in, channel->in.len - data.len);
-        if (channel->in.len == 0)
-            buf_release(&channel->in);
-    } else {
-        status = dispatch(channel, &data);
-        buf_append_slice(&channel->in, data);
-    }
-    assert(status != ENVELOPE_BAD); /* the shard is ours */
+    bool ok = envelope_receive(&channel->in, data, dispatch, channel);
+    assert(ok); /* the shard is ours */
 }
 
 static void leave_link(struct link_channel *channel)

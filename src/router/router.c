@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -244,9 +243,8 @@ static void begin_stopping(void *arg, unsigned ready)
 {
     struct router *router = arg;
     (void)ready;
-    if (router->is_stopping)
-        return;
     router->is_stopping = true;
+    watch_want(&router->signals, 0); /* one is enough, and unread it would be told again and again */
     router->stop_us = clock_mono_us() + DRAIN_MS * 1000;
     log_line(LOG_INFO, "router_stopping sessions=%llu", (unsigned long long)metric_get(METRIC_ROUTER_SESSIONS));
     watch_want(&router->listen, 0);
@@ -269,16 +267,6 @@ static int catch_signals(void)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* Sockets are what a router is for: as many as it may have. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
 }
 
 static bool load(struct router *router, struct problems *problems)
@@ -336,7 +324,6 @@ bool router_run(const struct router_options *options, struct problems *problems)
     bool ok = load(&router, problems);
     if (ok) {
         int signal_fd = catch_signals();
-        raise_descriptor_limit();
         start(&router, signal_fd);
         loop_run(router.loop);
         finish(&router);

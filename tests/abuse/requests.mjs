@@ -35,6 +35,8 @@ const HEADS = {
   "a path upwards": [upgradeHead("/../../../etc/passwd"), [400, 404, 426]],
   "an escaped path upwards": ["GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", [400, 404]],
   "a POST": [upgradeHead(PATH).replace("GET", "POST"), [400, 404, 405]],
+  "a name of elsewhere that leads here": [upgradeHead(PATH, { Host: "127.evil.example:8080" }), [401]],
+  "a user who is not UTF-8": [upgradeHead("/v1/board/board/one/sync?user=%ff"), [401]],
   nobody: [upgradeHead("/v1/board/board/one/sync"), [401]],
   "a token that is none": [upgradeHead("/v1/board/board/one/sync?token=a.b.c"), [401]],
 };

@@ -1,7 +1,9 @@
 /*
  * Replays recorded conversations against this server: see README.md.
  *
- *   SKERRY_BIN=./skerry node --test tests/contract/          ends with node's summary (TAP where it is no terminal)
+ *   SKERRY_BIN=./skerry node --test tests/contract/replay.test.mjs
+ *
+ * Ends with node's summary; in TAP where the output is no terminal.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

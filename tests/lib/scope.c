@@ -79,9 +79,9 @@ static void begin(struct scope *scope)
     assert(err == ERR_OK);
 }
 
-static void commit(struct scope *scope)
+static void end(struct scope *scope, enum err err)
 {
-    enum err err = scope_file_run(scope->file, TRANSACTION_COMMIT);
+    err = scope_file_run(scope->file, err == ERR_OK ? TRANSACTION_COMMIT : TRANSACTION_ROLLBACK);
     assert(err == ERR_OK);
 }
 
@@ -119,14 +119,19 @@ const char *scope_decide(struct scope *scope, const char *frame_json)
     mpjson_write(json, &message);
     cJSON_Delete(json);
     bool decoded = frame_decode(buf_slice(&message), &frame);
+    bool is_turn = sqlite3_get_autocommit(scope->file->database.db);
     assert(decoded);
-    begin(scope);
+    if (is_turn)
+        begin(scope);
     enum err err = transaction_decide(scope->file, &scope->claims, &frame, scope->now_ms, &outcome);
-    assert(err == ERR_OK);
-    commit(scope);
+    if (is_turn)
+        end(scope, err);
     buf_release(&message);
     text.len = 0;
-    print_outcome(&text, scope, &outcome);
+    if (err == ERR_OK)
+        print_outcome(&text, scope, &outcome);
+    else
+        buf_printf(&text, "failed: %s", err_text(err));
     outcome_release(&outcome);
     return text.data;
 }
@@ -136,7 +141,7 @@ void scope_execute(struct scope *scope, const char *sql)
     struct buf why = {0};
     begin(scope);
     or_fail(database_run(&scope->file->database, SQL_STATEMENT, sql, &why), &why);
-    commit(scope);
+    end(scope, ERR_OK);
 }
 
 const char *scope_changes(const struct scope *scope)

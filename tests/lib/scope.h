@@ -26,14 +26,15 @@ void scope_close(struct scope *scope);
 /* Closes the file and opens it again, as a server does that was restarted. */
 void scope_reopen(struct scope *scope);
 
-/* The same after a change of the app: another definition (unless NULL), or a migration that room_migrate has written. */
+/* The same after a change of the app: another definition (unless NULL), or a migration that room_migrate has written.
+ */
 void scope_upgrade(struct scope *scope, const char *definition);
 
 /* Who calls from now on: a token's claims, JSON with ' for ". */
 void scope_become(struct scope *scope, const char *claims);
 
-/* Decides a frame (JSON with ' for ") in a turn of its own: "committed 1", "committed 2 result=5" or
- * "rejected CODE: message". Borrowed until the next call. */
+/* Decides a frame (JSON with ' for "): "committed 1", "committed 2 result=5", "rejected CODE: message", or "failed: why"
+ * of the file. In a turn of its own, unless a transaction is open. Borrowed until the next call. */
 const char *scope_decide(struct scope *scope, const char *frame);
 
 /* Runs statements as an app's, in a turn of their own, which must succeed. */

@@ -7,15 +7,15 @@ a mut t2 tasks insert k1 title=one status=open score=1 updated_at=1
 a expect committed t2 seq->s2
 a drops
 
-# t2 is answered from its receipt, t3 is new. Both come behind the resume's one boundary. (An answer that came before
-# would be skipped here, and waited for in vain below.)
+# t2 is answered from its receipt, t3 is new. Both come behind the resume's one boundary. (What came before would be
+# skipped here, and waited for in vain below; t3's own change may come at any point.)
 a reconnects
 a sub notes since $s1
 a sub tasks since $s1
 a mut t2 tasks insert k1 title=one status=open score=1 updated_at=1
 a mut t3 notes insert n2 body=two
 a awaits uptodate notes seq=$s1
-a expect d tasks insert k1 seq=$s2
-a expect uptodate tasks seq=$s1
+a awaits d tasks insert k1 seq=$s2
+a awaits uptodate tasks seq=$s1
 a awaits committed t2 seq=$s2
 a awaits committed t3 seq=$s2+1

@@ -49,6 +49,34 @@ static void test_envelopes_come_out_as_they_went_in_one_after_the_other(void **s
     buf_release(&buf);
 }
 
+static void note(void *arg, const struct envelope *envelope)
+{
+    buf_printf(arg, "%d:%.*s ", (int)envelope->session, (int)envelope->payload.len, envelope->payload.data);
+}
+
+static void test_bytes_may_arrive_in_pieces_of_any_size(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    envelope_append(&buf, ENVELOPE_MESSAGE, 1, SLICE("one"));
+    envelope_append(&buf, ENVELOPE_MESSAGE, 2, SLICE("two"));
+    envelope_append(&buf, ENVELOPE_MESSAGE, 3, SLICE("three"));
+    for (size_t step = 1; step <= buf.len; step++) {
+        struct buf partial = {0}, notes = {0};
+        for (size_t at = 0; at < buf.len; at += step) {
+            size_t len = buf.len - at < step ? buf.len - at : step;
+            assert_true(envelope_receive(&partial, slice_of(buf.data + at, len), note, &notes));
+        }
+        assert_string_equal(notes.data, "1:one 2:two 3:three ");
+        assert_null(partial.data);
+        buf_release(&notes);
+    }
+    buf_release(&buf);
+    struct buf partial = {0};
+    assert_false(envelope_receive(&partial, SLICE("no envelope at all"), note, NULL));
+    buf_release(&partial);
+}
+
 static void test_the_header_is_little_endian(void **state)
 {
     (void)state;
@@ -157,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_envelopes_come_out_as_they_went_in_one_after_the_other),
+        cmocka_unit_test(test_bytes_may_arrive_in_pieces_of_any_size),
         cmocka_unit_test(test_the_header_is_little_endian),
         cmocka_unit_test(test_a_payload_may_be_written_in_place),
         cmocka_unit_test(test_a_part_of_an_envelope_waits_for_more),

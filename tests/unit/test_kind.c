@@ -121,6 +121,7 @@ static void test_another_look_is_another_fingerprint(void **state)
     static const char PLAIN[] = "`collections`:{`order`:{`key`:`id`}}";
     check_fingerprint(PLAIN, TABLES, true);
     check_fingerprint(RULES, TABLES, true); /* what one may write is nothing that one sees */
+    check_fingerprint(PLAIN, "CREATE TABLE \"order\"(nn, id TEXT PRIMARY KEY, \"a \"\"b\"\"\", twice);", false);
     check_fingerprint(PLAIN, "CREATE TABLE \"order\"(n, id TEXT PRIMARY KEY, \"a \"\"b\"\"\");", false);
     check_fingerprint(PLAIN, "CREATE TABLE \"order\"(id TEXT PRIMARY KEY, n, \"a \"\"b\"\"\", twice);", false);
     check_fingerprint("`collections`:{`order`:{`key`:`n`}}",
