@@ -26,7 +26,8 @@ enum { ALIGNMENT = 8 };
 struct mapped {
     char *path;
     struct slice bytes;
-    struct segment_header header;
+    struct segment_header header; /* generation 0: there is none */
+    size_t read;                  /* bytes up to the end of the last record that was taken */
 };
 
 /* One scope's records, in order. */
@@ -156,33 +157,51 @@ static bool collect(struct replay *replay, const struct record *record)
     return true;
 }
 
-static bool collect_segment(struct replay *replay, const struct mapped *mapped)
+static struct slice from(const struct mapped *mapped, size_t at)
+{
+    return slice_of(mapped->bytes.data + at, mapped->bytes.len - at);
+}
+
+static bool collect_segment(struct replay *replay, struct mapped *mapped)
 {
     struct record record;
-    size_t at = SEGMENT_HEADER;
-    while (record_read(slice_of(mapped->bytes.data + at, mapped->bytes.len - at), &record) &&
-           record.generation == mapped->header.generation && record.position == replay->end) {
+    while (record_read(from(mapped, mapped->read), &record) && record.generation == mapped->header.generation &&
+           record.position == replay->end) {
         if (!collect(replay, &record))
             return false;
-        at += record.len;
+        mapped->read += record.len;
         replay->end += record.len;
     }
     return true;
 }
 
-/* Whether something behind the end says that the end was durable further on. */
-static bool is_damaged(const struct replay *replay)
+/* Whether what looks like a record at `at`, if it is one, shows that more was durable than could be read. In a segment
+ * whose header cannot be read nothing may stand that belongs behind the end: a header is durable before any record. */
+static bool would_show_damage(const struct replay *replay, const struct mapped *mapped, size_t at,
+                              const struct record *record)
+{
+    if (mapped->header.generation == 0)
+        return record->position >= replay->end;
+    return record->generation == mapped->header.generation &&
+           record->position == mapped->header.position + (at - SEGMENT_HEADER) && record->durable > replay->end;
+}
+
+/* Only looks at what was not taken: what a client made the payload of a record may look like a record. */
+static bool shows_damage(const struct replay *replay, const struct mapped *mapped)
 {
     struct record record;
-    for (size_t i = 0; i < replay->n_segments; i++) {
-        const struct mapped *mapped = &replay->segments[i];
-        if (mapped->header.generation == 0)
-            continue;
-        for (size_t at = SEGMENT_HEADER; at + RECORD_HEADER <= mapped->bytes.len; at += ALIGNMENT)
-            if (record_read(slice_of(mapped->bytes.data + at, mapped->bytes.len - at), &record) &&
-                record.generation == mapped->header.generation && record.durable > replay->end)
-                return true;
-    }
+    for (size_t at = mapped->read; at + RECORD_HEADER <= mapped->bytes.len; at += ALIGNMENT)
+        if (record_peek(from(mapped, at), &record) && would_show_damage(replay, mapped, at, &record) &&
+            record_read(from(mapped, at), &record))
+            return true;
+    return false;
+}
+
+static bool is_damaged(const struct replay *replay)
+{
+    for (size_t i = 0; i < replay->n_segments; i++)
+        if (shows_damage(replay, &replay->segments[i]))
+            return true;
     return false;
 }
 
@@ -190,7 +209,8 @@ static bool collect_all(struct replay *replay)
 {
     bool has_begun = false, ok = true;
     for (size_t i = 0; ok && i < replay->n_segments; i++) {
-        const struct mapped *mapped = &replay->segments[i];
+        struct mapped *mapped = &replay->segments[i];
+        mapped->read = SEGMENT_HEADER;
         if (mapped->header.generation == 0)
             continue;
         if (!has_begun)
