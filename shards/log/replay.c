@@ -482,12 +482,12 @@ static bool replay_scopes(struct replay *replay)
     return ok;
 }
 
-/* The oldest first: what is left after a crash must still be without a gap. */
+/* One by one, the oldest first: what is left after a crash must still be without a gap. */
 static bool remove_segments(struct replay *replay)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < replay->n_segments; i++)
-        ok = unlink(replay->segments[i].path) == 0;
+        ok = unlink(replay->segments[i].path) == 0 && dir_sync(replay->dir) == ERR_OK;
     if (!ok)
         problems_add(replay->problems, "%s: cannot be emptied: %s", replay->dir, strerror(errno));
     return ok;
