@@ -130,6 +130,11 @@ void capture_clear(struct capture *capture)
     capture->failed = SQLITE_OK;
     if (capture->bytes.capacity > BYTES_KEPT)
         buf_release(&capture->bytes);
+    if (capture->capacity > CHANGES_KEPT) {
+        free(capture->changes);
+        capture->changes = NULL;
+        capture->capacity = 0;
+    }
     if (capture->journal.capacity > BYTES_KEPT)
         buf_release(&capture->journal);
     if (capture->capacity > CHANGES_KEPT) {
