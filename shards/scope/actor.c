@@ -115,7 +115,7 @@ static bool open_file(struct actor *actor, bool create)
     struct buf why = {0};
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err =
-        scope_file_open(path, &actor->name, actor->feed.kind, create, clock_wall_ms(), &actor->feed.file, &why);
+        scope_file_open(path, &actor->name, actor->feed.kind, create, actor->now_ms, &actor->feed.file, &why);
     free(path);
     actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
     if (err == ERR_OK)
@@ -131,10 +131,9 @@ static bool open_file(struct actor *actor, bool create)
 
 static bool allows(struct actor *actor, const struct claims *claims)
 {
-    int64_t now_ms = clock_wall_ms();
     if (actor->feed.file != NULL)
-        return scope_file_allows(actor->feed.file, claims, now_ms);
-    return actor->host->allows_blank(actor->host->shard, actor->feed.kind, &actor->name, claims, now_ms);
+        return scope_file_allows(actor->feed.file, claims, actor->now_ms);
+    return actor->host->allows_blank(actor->host->shard, actor->feed.kind, &actor->name, claims, actor->now_ms);
 }
 
 static bool has_failed(const struct actor *actor)
@@ -190,7 +189,7 @@ static void decide(struct actor *actor, struct session *session, const struct fr
     } else {
         if (!begin(actor))
             return;
-        enum err err = transaction_decide(actor->feed.file, &session->claims, frame, clock_wall_ms(), &outcome);
+        enum err err = transaction_decide(actor->feed.file, &session->claims, frame, actor->now_ms, &outcome);
         if (err != ERR_OK) {
             outcome_release(&outcome);
             actor_fail(actor, "transaction", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
@@ -331,6 +330,7 @@ void actor_decide(struct actor *actor)
 {
     int64_t until = clock_mono_us() + ACTOR_TURN_US;
     struct list *link;
+    actor->now_ms = clock_wall_ms();
     while (turn_changes(actor) < ACTOR_TURN_CHANGES && clock_mono_us() < until &&
            (link = list_pop(&actor->inbox)) != NULL) {
         struct request *request = LIST_ITEM(link, struct request, link);

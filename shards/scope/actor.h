@@ -48,6 +48,7 @@ struct actor {
     struct list channels, sessions;
     struct list unsaved_link, heavy_link;
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
+    int64_t now_ms;        /* the turn's one time: what is decided together has it */
     bool is_opened;        /* the file was looked for */
     bool in_transaction;
 };
