@@ -2,8 +2,8 @@
  * stage - the scope `test/room/tea` with its actor, and sessions on one channel of a router; a turn is taken when the
  * test says so.
  *
- * The stage stands in for the shard, for its journal and for the clock, which stands still; the file is real. It is in
- * the temporary folder of a room, and is created by the first transaction.
+ * The stage stands in for the shard, for its journal and for the clock: time stands still, but for a millisecond each
+ * time that somebody looks. The file is real, in the temporary folder of a room; the first transaction creates it.
  *
  * What a session hears is told as text, a line each, with seqs relative to the head that the file had when it was
  * created (`none` is 0), and of a row only the column `text`:
