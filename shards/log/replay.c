@@ -336,6 +336,8 @@ static bool mark_damaged(const char *path, const struct scope_name *name, const 
     bool ok = fd >= 0 && dprintf(fd, "%s: %s\n", name->text, why) > 0 && fsync(fd) == 0;
     if (fd >= 0)
         close(fd);
+    *strrchr(marker, '/') = '\0';
+    ok = ok && dir_sync(marker) == ERR_OK;
     free(marker);
     log_line(LOG_ERROR, "scope_damaged scope=%s why=\"%s\"", name->text, why);
     return ok;
@@ -353,6 +355,9 @@ static bool replay_scope(struct replay *replay, const struct history *history)
         problems_add(replay->problems, "%s: %s: cannot be made durable", path, history->name.text);
     if (why != NULL)
         ok = mark_damaged(path, &history->name, why);
+    if (!ok && why != NULL)
+        problems_add(replay->problems, "%s: %s: %s, and a marker beside it cannot be written: %s", path,
+                     history->name.text, why, strerror(errno));
     free(path);
     return ok;
 }
