@@ -128,6 +128,8 @@ static void reuse_released(struct journal *journal, uint64_t released)
     }
 }
 
+/* The header is durable before any record: with an old header over new records, a segment that was used again would
+ * look like a damaged one after a power cut. */
 static void begin_segment(struct journal *journal)
 {
     struct list *link = list_pop(&journal->spare);
@@ -137,7 +139,7 @@ static void begin_segment(struct journal *journal)
     char header[SEGMENT_HEADER];
     segment->generation = ++journal->generation;
     segment_header_write(header, &(struct segment_header){segment->generation, journal->written});
-    if (!write_all(segment->fd, header, sizeof header, 0))
+    if (!write_all(segment->fd, header, sizeof header, 0) || fdatasync(segment->fd) < 0)
         die(journal, "write");
     journal->current = segment;
     journal->offset = SEGMENT_HEADER;

@@ -100,6 +100,21 @@ static void test_a_new_scope_is_empty_and_its_floors_are_at_its_head(void **stat
     assert_string_equal(scope_query(scope, "SELECT count(*), max(op) FROM _sync_log"), "1,3");
 }
 
+static void test_the_rows_of_its_migrations_come_first(void **state)
+{
+    (void)state;
+    struct scope scope;
+    scope_open(&scope, BOTH,
+               "CREATE TABLE notes(id TEXT PRIMARY KEY); CREATE TABLE tags(id TEXT PRIMARY KEY);"
+               "INSERT INTO notes VALUES('b'), ('a'); INSERT INTO tags VALUES('t');");
+    assert_int_equal(head(&scope) - floor_of(&scope, "notes"), 3);
+    scope.base = scope.file->log.floors[0];
+    check_walk(&scope, 0, "1 insert notes a, 2 insert notes b, 3 insert tags t");
+    scope_reopen(&scope);
+    assert_int_equal(head(&scope), 3);
+    scope_close(&scope);
+}
+
 /* ---- entries ---- */
 
 static void test_positions_have_no_gaps_and_keys_their_latest(void **state)
@@ -227,6 +242,26 @@ static void test_a_migration_raises_all_floors(void **state)
     assert_int_equal(floor_of(scope, "tags"), 2);
 }
 
+/* The migration was committed, but the process died before it had raised the floors. */
+static void test_a_migration_that_a_crash_followed_raises_them_too(void **state)
+{
+    struct scope *scope = *state;
+    struct database database;
+    append(scope, "notes", "a", OP_INSERT);
+    scope_file_close(scope->file);
+    scope->file = NULL;
+    room_migrate(&scope->room, "0002_more.sql", "UPDATE notes SET text = upper(text);");
+    room_load(&scope->room, NULL);
+    assert_int_equal(database_open(&database, scope->path, false, NULL), ERR_OK);
+    assert_int_equal(migrations_apply(&scope->room.kind->migrations, &database, NULL), ERR_OK);
+    database_close(&database);
+    scope_reopen(scope);
+    assert_int_equal(floor_of(scope, "notes"), 2);
+    assert_int_equal(floor_of(scope, "tags"), 2);
+    scope_reopen(scope);
+    assert_int_equal(head(scope), 2);
+}
+
 static void test_a_new_collection_begins_at_the_head(void **state)
 {
     struct scope *scope = *state;
@@ -266,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_scope_starts_at_the_clock),
         SCOPE_TEST(test_a_new_scope_is_empty_and_its_floors_are_at_its_head),
+        cmocka_unit_test(test_the_rows_of_its_migrations_come_first),
         SCOPE_TEST(test_positions_have_no_gaps_and_keys_their_latest),
         SCOPE_TEST(test_only_the_latest_ack_is_kept),
         SCOPE_TEST(test_keys_are_any_text),
@@ -274,6 +310,7 @@ int main(void)
         SCOPE_TEST(test_opening_again_changes_nothing),
         SCOPE_TEST(test_another_look_of_a_collection_raises_its_floor),
         SCOPE_TEST(test_a_migration_raises_all_floors),
+        SCOPE_TEST(test_a_migration_that_a_crash_followed_raises_them_too),
         SCOPE_TEST(test_a_new_collection_begins_at_the_head),
         SCOPE_TEST(test_a_collection_that_was_away_raises_its_floor),
     };
