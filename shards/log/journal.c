@@ -58,7 +58,7 @@ struct journal {
 
 /* Files. Whatever fails here ends the process: see the header. */
 
-static void die(const struct journal *journal, const char *what)
+static _Noreturn void die(const struct journal *journal, const char *what)
 {
     log_line(LOG_ERROR, "journal_failed dir=%s doing=%s why=\"%s\"", journal->dir, what, strerror(errno));
     _exit(1);
