@@ -19,7 +19,7 @@
 #include "shards/scope/actor.h"
 #include "shards/slots.h"
 
-enum { ACCEPT_PAUSE_MS = 100 };
+enum { ACCEPT_PAUSE_MS = 100, SAVE_PAUSE_MS = 1000 };
 
 /* An empty database of a kind, for `open` of scopes that have no file. */
 struct blank {
@@ -42,6 +42,7 @@ struct shard {
     struct table actors;
     struct list dirty;
     struct list unsaved, heavy; /* actors */
+    int64_t save_again_us;      /* after a file that could not be checkpointed */
     struct list collecting;     /* channels */
     struct list bursts;         /* sessions */
     struct timer burst_timer;
@@ -247,19 +248,35 @@ static void on_durable(void *arg)
     gate_advance(&shard->gate, journal_durable(shard->journal));
 }
 
-/* Checkpoints, a few a turn: of files with much in their write-ahead log, and of those that keep old segments. */
-static void pace_checkpoints(struct shard *shard)
+/* A disk that is full, or a file that cannot be opened, will be the same in the next turn. */
+static bool save(struct shard *shard, struct actor *actor)
+{
+    bool is_saved = actor_save(actor);
+    if (!is_saved)
+        shard->save_again_us = clock_mono_us() + SAVE_PAUSE_MS * 1000;
+    return is_saved;
+}
+
+/* A few a turn: files with much in their write-ahead log, and those that keep old segments. */
+static void save_some(struct shard *shard)
 {
     struct list *link;
     for (int i = 0; i < CHECKPOINTS_A_TURN && (link = list_pop(&shard->heavy)) != NULL; i++)
-        actor_save(LIST_ITEM(link, struct actor, heavy_link));
-    uint64_t oldest = journal_position(shard->journal);
+        save(shard, LIST_ITEM(link, struct actor, heavy_link));
+    uint64_t position = journal_position(shard->journal);
     for (int i = 0; i < CHECKPOINTS_A_TURN && !list_is_empty(&shard->unsaved); i++) {
         struct actor *actor = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link);
-        if (oldest - actor->unsaved_from <= CHECKPOINT_DISTANCE || !actor_save(actor))
+        if (position - actor->unsaved_from <= CHECKPOINT_DISTANCE || !save(shard, actor))
             break;
         close_if_idle(shard, actor);
     }
+}
+
+static void pace_checkpoints(struct shard *shard)
+{
+    if (clock_mono_us() >= shard->save_again_us)
+        save_some(shard);
+    uint64_t oldest = journal_position(shard->journal);
     if (!list_is_empty(&shard->unsaved))
         oldest = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link)->unsaved_from;
     journal_release(shard->journal, oldest);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -57,7 +58,7 @@ struct journal {
 
 /* Files. Whatever fails here ends the process: see the header. */
 
-static void die(const struct journal *journal, const char *what)
+static _Noreturn void die(const struct journal *journal, const char *what)
 {
     log_line(LOG_ERROR, "journal_failed dir=%s doing=%s why=\"%s\"", journal->dir, what, strerror(errno));
     _exit(1);
@@ -247,10 +248,12 @@ static void on_wake(void *arg, unsigned ready)
     journal->on_durable(journal->arg);
 }
 
+/* Generations begin anywhere: who writes rows cannot know what a record would have to look like. */
 static bool prepare(struct journal *journal)
 {
-    if (dir_make(journal->dir) != ERR_OK)
+    if (dir_make(journal->dir) != ERR_OK || getrandom(&journal->generation, sizeof journal->generation, 0) < 0)
         return false;
+    journal->generation >>= 1; /* and never end */
     for (int i = 0; i < SPARES; i++) {
         struct segment *segment = segment_create(journal);
         if (segment == NULL)

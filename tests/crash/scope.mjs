@@ -11,6 +11,9 @@ export class Scope {
   constructor(server, workload, name, writers, random) {
     Object.assign(this, { server, workload, name, random });
     this.sent = []; // {txId, user, frame, changes, code, apply, answer}, in the order of sending
+    this.seen = new Map(); // seq -> the row that changed there, as any client was told
+    this.broken = []; // what clients were told that does not fit together
+    this.schemas = 0; // positions that changes of the schema may have taken
     this.users = ["founder", ...Array.from({ length: writers }, (_, i) => `w${i}`)];
     this.writers = this.users.map((user) => ({ name: user, own: new Set(), n: 0, client: this.open(user) }));
     this.founder = this.writers.shift();
@@ -18,7 +21,25 @@ export class Scope {
   }
 
   open(user, collections = this.workload.collections) {
-    return new Client(this.server.url(this.name, user), collections);
+    const client = new Client(this.server.url(this.name, user), collections);
+    client.onDelta = (frame, seq) => this.see(seq, `${frame.key} of ${frame.sub}`);
+    return client;
+  }
+
+  /** A position stands for one change, for ever. */
+  see(seq, row) {
+    const before = this.seen.get(seq);
+    if (before !== undefined && before !== row) this.broken.push(`${seq} was given to ${before}, and then to ${row}`);
+    this.seen.set(seq, row);
+  }
+
+  /** Its clients go; they come back with what they hold. */
+  leave() {
+    for (const client of this.clients()) client.stop();
+  }
+
+  come() {
+    for (const client of this.clients()) client.start();
   }
 
   async send({ name, client }, transaction, onAnswer = () => {}) {
@@ -63,15 +84,20 @@ export class Scope {
     const clients = [fresh, ...this.clients()];
     await Promise.all(clients.map((client) => client.settle()));
     fresh.stop();
+    tally.check(this.broken.length === 0, named(this.broken[0]));
     tally.check(this.agrees(fresh.rows), named("the rows are not what was confirmed"));
     for (const client of clients) {
       tally.check(client.broken.length === 0, named(`${client.url}: ${client.broken.splice(0)[0]}`));
       tally.check(isDeepStrictEqual(sorted(client.rows), sorted(fresh.rows)), named(`${client.url} holds other rows`));
+      tally.check(client.cursor <= fresh.cursor, named(`${client.url} is at ${client.cursor}, above the head`));
     }
     await this.repeat(tally, named);
   }
 
-  /** Positions are given once each, and only rejections leave holes between those of the first and the last commit. */
+  /**
+   * Positions are given once each, and only rejections leave holes between those of the first and the last commit, and
+   * changes of the schema.
+   */
   gap() {
     const committed = this.sent.filter(({ answer }) => !answer.error).sort((a, b) => a.answer.seq - b.answer.seq);
     const rejections = this.sent.length - committed.length;
@@ -82,7 +108,8 @@ export class Scope {
       holes += firstOf(one) - end - 1;
       end = one.answer.seq;
     }
-    return holes === rejections ? null : `${holes} positions are missing, but ${rejections} transactions were rejected`;
+    if (holes >= rejections && holes <= rejections + this.schemas) return null;
+    return `${holes} positions are missing, but ${rejections} transactions were rejected`;
   }
 
   /** Whether `rows` are the model's; columns that the server decides are left out. */

@@ -101,3 +101,15 @@ const chat = {
 };
 
 export const workloads = { board, chat };
+
+const BODIES = [..."abcdefgh"].map((letter) => letter.repeat(900000));
+
+/** `n` transactions of which fill more than two segments of a journal, where rows may be that large. */
+export const large = {
+  board: {
+    ...board,
+    n: 40,
+    found: () => change("notes", op("insert", "large", { body: "small" })),
+    next: (_, random) => change("notes", op("update", "large", { body: random.pick(BODIES) })),
+  },
+};

@@ -20,19 +20,20 @@ export class Client {
     this.broken = []; // rules that the server broke
     this.connections = 0;
     this.resent = 0; // transactions that were under way when a connection ended
-    this.stopped = false;
-    this.connect();
+    this.onDelta = () => {}; // told of each, as it comes
+    this.start();
   }
 
   connect() {
     this.buffer = []; // deltas behind the cursor
     this.snapshot = null; // {sub, rows} while one is being received
     this.first = new Set(this.rows.keys()); // subscriptions that have not come up to date on this socket
-    this.socket = new WebSocket(this.url, { perMessageDeflate: false });
-    this.socket.on("open", () => this.resume());
-    this.socket.on("message", (data, isBinary) => isBinary && this.receive(decode(data)));
-    this.socket.on("error", () => {}); // "close" follows
-    this.socket.on("close", (code) => this.closed(code));
+    const socket = new WebSocket(this.url, { perMessageDeflate: false });
+    socket.on("open", () => this.resume());
+    socket.on("message", (data, isBinary) => isBinary && this.receive(decode(data)));
+    socket.on("error", () => {}); // "close" follows
+    socket.on("close", (code) => socket === this.socket && this.closed(code));
+    this.socket = socket;
   }
 
   resume() {
@@ -53,6 +54,12 @@ export class Client {
   stop() {
     this.stopped = true;
     this.socket.terminate();
+  }
+
+  /** Comes back with what it holds. */
+  start() {
+    this.stopped = false;
+    this.connect();
   }
 
   send(frame) {
@@ -122,6 +129,7 @@ export class Client {
     if (!(seq > this.cursor)) this.violation(`a delta at ${seq} below the cursor ${this.cursor}`);
     if ((frame.op === "delete") !== (frame.cols == null)) this.violation(`${frame.op} of ${frame.key}: columns`);
     this.buffer.push(frame);
+    this.onDelta(frame, seq);
   }
 
   on_uptodate({ sub }, seq) {

@@ -4,7 +4,7 @@
  * The program is $SKERRY_BIN, or ./skerry of the sources' top.
  */
 import { spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createWriteStream, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,7 +13,7 @@ import { setTimeout as nap } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
-const program = resolve(process.env.SKERRY_BIN ?? join(top, "skerry"));
+export const program = resolve(process.env.SKERRY_BIN ?? join(top, "skerry"));
 const PATIENCE_MS = Number(process.env.SKERRY_PATIENCE_MS ?? 30000);
 
 /** Waits until `condition` returns something true, and returns that. `what` is for the error when it does not. */
@@ -63,10 +63,12 @@ process.on("exit", () => groups.forEach(killGroup));
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
 export class Server {
-  /** `app` is a folder of examples/. */
-  constructor(app, { shards = 2 } = {}) {
+  /** `app` is the name of an app, `source` its folder: one of examples/, unless it is said. */
+  constructor(app, { shards = 2, source = join(top, "examples", app) } = {}) {
     this.app = app;
+    this.source = source;
     this.shards = shards;
+    this.env = {}; // what its processes find in their environment, besides ours
     this.folder = mkdtempSync(join(tmpdir(), "skerry-test-"));
     this.data = join(this.folder, "data");
     this.log = join(this.folder, "log");
@@ -74,9 +76,10 @@ export class Server {
 
   async start() {
     this.port ??= await freePort();
-    const args = ["serve", join(top, "examples", this.app), "--dev", "--data", this.data];
+    const args = ["serve", this.source, "--dev", "--data", this.data];
     args.push("--listen", `127.0.0.1:${this.port}`, "--shards", String(this.shards));
-    this.process = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+    const env = { ...process.env, ...this.env };
+    this.process = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, env });
     groups.add(this.process.pid);
     this.process.stderr.pipe(createWriteStream(this.log, { flags: "a" }));
     this.ended = new Promise((done) => this.process.on("close", (status, signal) => done(signal ?? status)));
@@ -96,10 +99,10 @@ export class Server {
     return status;
   }
 
-  /** What a sanitizer or an assertion has said in the log; null if nothing. */
-  fault() {
+  /** What a sanitizer or an assertion, or what `pattern` matches, has said in the log; null if nothing. */
+  fault(pattern = /Sanitizer|runtime error|Assertion/) {
     const log = read(this.log);
-    const at = log.search(/Sanitizer|runtime error|Assertion/);
+    const at = log.search(pattern);
     return at < 0 ? null : log.slice(at, at + 4000);
   }
 
@@ -117,14 +120,23 @@ export class Server {
     await until(() => isGone(child.pid), `the end of ${role} ${child.pid}`);
   }
 
-  /** kill -9 of the supervisor alone: its children have to follow. Then starts it again. */
-  async killAllAndRestart() {
-    const children = this.children();
+  /** kill -9 of the supervisor alone: its children have to follow. */
+  async killAll() {
     this.process.kill("SIGKILL");
     await this.ended;
-    for (const { pid, role } of children) await until(() => isGone(pid), `${role} ${pid} to follow its supervisor`);
+    await until(() => this.processes().length === 0, "all processes to follow their supervisor");
     groups.delete(this.process.pid);
+  }
+
+  async killAllAndRestart() {
+    await this.killAll();
     await this.start();
+  }
+
+  /** All processes that work on this data. */
+  processes() {
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+    return pids.filter((pid) => read(`/proc/${pid}/cmdline`).includes(this.data) && !isGone(pid)).map(Number);
   }
 
   /** A scope's whole name. */
