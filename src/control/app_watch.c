@@ -27,7 +27,7 @@ static uint64_t look(const char *dir, int depth, uint64_t hash)
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, is_visible, alphasort);
     for (int i = 0; i < n; i++) {
-        struct stat stat_buf;
+        struct stat stat_buf = {0}; /* stays so where a link leads nowhere */
         char *path = NULL;
         if (asprintf(&path, "%s/%s", dir, entries[i]->d_name) < 0)
             abort();
