@@ -13,6 +13,7 @@
 
 enum {
     OUT_BATCH = 256 << 10, /* bytes gathered for one send */
+    OUT_KEPT = 16 << 10,   /* room of a stream that stays when nothing waits: there may be one for each scope */
     READ_CHUNK = 256 << 10,
     WINDOW = 0x7fffffff, /* HTTP/2's largest */
     STREAMS_MAX = 1 << 20,
@@ -114,7 +115,7 @@ static ssize_t read_out(nghttp2_session *session, int32_t id, uint8_t *to, size_
     stream->sent += len;
     buf_trim(&stream->out, &stream->sent);
     if (stream->out.len == 0) {
-        if (stream->out.capacity > OUT_BATCH)
+        if (stream->out.capacity > OUT_KEPT)
             buf_release(&stream->out);
         if (stream->finished)
             *flags |= NGHTTP2_DATA_FLAG_EOF;

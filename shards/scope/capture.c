@@ -6,7 +6,7 @@
 #include "proto/mp.h"
 #include "shards/scope/row.h"
 
-enum { BYTES_KEPT = 1 << 20, CHANGES_KEPT = 1 << 12 }; /* room that stays between turns */
+enum { BYTES_KEPT = 1 << 16, CHANGES_KEPT = 1 << 10 }; /* room that stays between turns */
 
 /* SQLite hands out the same name each time, so that the pointer mostly tells. */
 static const struct kind_table *find_table(struct capture *capture, const char *name)
