@@ -129,14 +129,22 @@ static void reuse_released(struct journal *journal, uint64_t released)
     }
 }
 
+static struct segment *next_segment(struct journal *journal)
+{
+    struct list *link = list_pop(&journal->spare);
+    if (link != NULL)
+        return LIST_ITEM(link, struct segment, link);
+    struct segment *fresh = segment_create(journal);
+    if (fresh != NULL)
+        return fresh;
+    die(journal, "create");
+}
+
 /* The header is durable before any record: with an old header over new records, a segment that was used again would
  * look like a damaged one after a power cut. */
 static void begin_segment(struct journal *journal)
 {
-    struct list *link = list_pop(&journal->spare);
-    struct segment *segment = link == NULL ? segment_create(journal) : LIST_ITEM(link, struct segment, link);
-    if (segment == NULL)
-        die(journal, "create");
+    struct segment *segment = next_segment(journal);
     char header[SEGMENT_HEADER];
     segment->generation = ++journal->generation;
     segment_header_write(header, &(struct segment_header){segment->generation, journal->written});

@@ -54,8 +54,8 @@ void world_write_barrier(struct world *world, size_t i, const char *sql);
 /* Eight transactions of all three, in turns. */
 void world_write_some(struct world *world);
 
-/* How many transactions of scope `i` are among the first `n`. */
-size_t world_count(const struct world *world, size_t i, size_t n);
+/* How many transactions of scope `place` are among the first `n`. */
+size_t world_count(const struct world *world, size_t place, size_t n);
 
 /* Puts a file back to how it was after `number` transactions; or all files, as far as they have come. */
 void place_put(struct place *place, size_t number);

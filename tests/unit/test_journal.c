@@ -52,10 +52,12 @@ static struct {
     int write_errno, sync_errno;
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
+/* The linker's names (--wrap). NOLINTBEGIN(bugprone-reserved-identifier) */
 ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at);
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static void note(enum act_type type, int fd, uint64_t position)
 {
