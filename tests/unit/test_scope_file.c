@@ -1,6 +1,7 @@
 /*
  * A scope's file on the disk: created whole or not at all, found again, and never mixed up with another.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -232,6 +233,12 @@ static void test_a_path_that_cannot_be_followed_is_not_taken_for_none(void **sta
     assert_int_equal(symlink(scope->path, scope->path), 0);
     check_refused(scope, "test/room/tea", ERR_IO, ": Too many levels of symbolic links");
     unlink(scope->path);
+
+    char *slot = mem_dup(slice_of(scope->path, (size_t)(strrchr(scope->path, '/') - scope->path)));
+    assert_int_equal(rmdir(slot), 0);
+    assert_int_equal(close(creat(slot, 0600)), 0);
+    check_refused(scope, "test/room/tea", ERR_IO, ": Not a directory");
+    free(slot);
 }
 
 static void test_a_file_is_in_one_hand(void **state)
