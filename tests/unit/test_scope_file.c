@@ -158,10 +158,11 @@ static void test_the_wal_of_a_file_that_is_gone_is_not_replayed(void **state)
     buf_release(&wal);
 }
 
-/* What was committed is in the WAL, and is read back, also without an orderly end. */
+/* What was committed is in the WAL, and is read back, also without an orderly end; by then it is in the file itself. */
 static void test_a_crash_loses_nothing_that_was_committed(void **state)
 {
     struct scope *scope = *state;
+    struct database database;
     scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
     struct buf file = copy_of(scope, ""), wal = copy_of(scope, "-wal");
     close_file(scope);
@@ -171,6 +172,15 @@ static void test_a_crash_loses_nothing_that_was_committed(void **state)
     assert_string_equal(scope_query(scope, "SELECT id FROM notes"), "a");
     buf_release(&file);
     buf_release(&wal);
+
+    file = copy_of(scope, "");
+    write_beside(scope, ".alone", buf_slice(&file));
+    assert_int_equal(database_open(&database, beside(scope, ".alone").text, false, NULL), ERR_OK);
+    static const char DELETE[] = "DELETE FROM notes WHERE id = 'a'";
+    assert_int_equal(database_run(&database, SQL_OURS, DELETE, NULL), ERR_OK);
+    assert_int_equal(sqlite3_changes(database.db), 1);
+    database_close(&database);
+    buf_release(&file);
 }
 
 /* ---- what is refused ---- */
