@@ -59,19 +59,11 @@ struct link {
     bool is_lost;
 };
 
-static uint64_t hash_name(const struct scope_name *name)
-{
-    struct scope_hash hash = scope_hash(name);
-    uint64_t number;
-    memcpy(&number, hash.bytes, sizeof number);
-    return number;
-}
-
 static struct actor *find_actor(struct shard *shard, const struct scope_name *name, uint64_t hash)
 {
     for (struct table_node *node = table_find(&shard->actors, hash); node != NULL; node = table_next(node)) {
         struct actor *actor = TABLE_ITEM(node, struct actor, node);
-        if (actor->name.len == name->len && memcmp(actor->name.text, name->text, name->len) == 0)
+        if (scope_name_eq(&actor->name, name))
             return actor;
     }
     return NULL;
@@ -97,7 +89,7 @@ static struct actor *get_actor(struct shard *shard, const struct scope_name *nam
     const struct kind *kind = find_kind(shard, name);
     if (kind == NULL || !owns(shard, name))
         return NULL;
-    uint64_t hash = hash_name(name);
+    uint64_t hash = scope_name_hash(name);
     struct actor *actor = find_actor(shard, name, hash);
     if (actor == NULL) {
         actor = actor_new(&shard->host, name, kind);

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/table.h"
+
 enum { MARKS_KEPT = 1 << 12 }; /* between turns */
 
 uint64_t feed_head(const struct feed *feed)
@@ -11,9 +13,7 @@ uint64_t feed_head(const struct feed *feed)
 
 static uint64_t hash_key(const struct collection *collection, struct slice key)
 {
-    uint64_t hash = 0xcbf29ce484222325u ^ collection->number;
-    for (size_t i = 0; i < key.len; i++)
-        hash = (hash ^ (unsigned char)key.data[i]) * 0x100000001b3u;
+    uint64_t hash = table_hash_bytes(TABLE_HASH_START ^ collection->number, key.data, key.len);
     return hash ^ hash >> 32;
 }
 

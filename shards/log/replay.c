@@ -116,17 +116,9 @@ static bool map_segments(struct replay *replay)
 
 /* Collecting what they hold. */
 
-static uint64_t hash_name(struct slice name)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (unsigned char)name.data[i]) * 0x100000001b3u;
-    return hash;
-}
-
 static struct history *history_of(struct replay *replay, struct slice scope)
 {
-    uint64_t hash = hash_name(scope);
+    uint64_t hash = table_hash_bytes(TABLE_HASH_START, scope.data, scope.len);
     for (struct table_node *node = table_find(&replay->histories, hash); node != NULL; node = table_next(node)) {
         struct history *history = TABLE_ITEM(node, struct history, node);
         if (slice_eq(slice_of(history->name.text, history->name.len), scope))

@@ -137,11 +137,6 @@ void capture_clear(struct capture *capture)
     }
     if (capture->journal.capacity > BYTES_KEPT)
         buf_release(&capture->journal);
-    if (capture->capacity > CHANGES_KEPT) {
-        free(capture->changes);
-        capture->changes = NULL;
-        capture->capacity = 0;
-    }
 }
 
 struct slice change_key(const struct capture *capture, const struct change *change)

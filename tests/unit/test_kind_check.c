@@ -216,6 +216,8 @@ static void test_parameters_that_stand_for_nothing(void **state)
     static const struct mistake MISTAKES[] = {
         {"`open`:`:id = 1`", NOTES, IN_KIND "open: no value is known for parameter :id\n"},
         {"`open`:`@key = 1`", NOTES, IN_KIND "open: no value is known for parameter @key\n"},
+        {INSERT("`authorize`:`@key <> ''`"), NOTES,
+         IN_NOTES ".insert.authorize: no value is known for parameter @key\n"},
         {INSERT("`authorize`:`:tex <> ''`"), NOTES,
          IN_NOTES ".insert.authorize: no value is known for parameter :tex\n"},
         {INSERT("`authorize`:`? <> ''`"), NOTES, IN_NOTES ".insert.authorize: no value is known for parameter ?\n"},

@@ -1,6 +1,7 @@
 /*
  * A scope's file on the disk: created whole or not at all, found again, and never mixed up with another.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -157,10 +158,11 @@ static void test_the_wal_of_a_file_that_is_gone_is_not_replayed(void **state)
     buf_release(&wal);
 }
 
-/* What was committed is in the WAL, and is read back, also without an orderly end. */
+/* What was committed is in the WAL, and is read back, also without an orderly end; by then it is in the file itself. */
 static void test_a_crash_loses_nothing_that_was_committed(void **state)
 {
     struct scope *scope = *state;
+    struct database database;
     scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
     struct buf file = copy_of(scope, ""), wal = copy_of(scope, "-wal");
     close_file(scope);
@@ -170,6 +172,15 @@ static void test_a_crash_loses_nothing_that_was_committed(void **state)
     assert_string_equal(scope_query(scope, "SELECT id FROM notes"), "a");
     buf_release(&file);
     buf_release(&wal);
+
+    file = copy_of(scope, "");
+    write_beside(scope, ".alone", buf_slice(&file));
+    assert_int_equal(database_open(&database, beside(scope, ".alone").text, false, NULL), ERR_OK);
+    static const char DELETE[] = "DELETE FROM notes WHERE id = 'a'";
+    assert_int_equal(database_run(&database, SQL_OURS, DELETE, NULL), ERR_OK);
+    assert_int_equal(sqlite3_changes(database.db), 1);
+    database_close(&database);
+    buf_release(&file);
 }
 
 /* ---- what is refused ---- */
@@ -232,6 +243,12 @@ static void test_a_path_that_cannot_be_followed_is_not_taken_for_none(void **sta
     assert_int_equal(symlink(scope->path, scope->path), 0);
     check_refused(scope, "test/room/tea", ERR_IO, ": Too many levels of symbolic links");
     unlink(scope->path);
+
+    char *slot = mem_dup(slice_of(scope->path, (size_t)(strrchr(scope->path, '/') - scope->path)));
+    assert_int_equal(rmdir(slot), 0);
+    assert_int_equal(close(creat(slot, 0600)), 0);
+    check_refused(scope, "test/room/tea", ERR_IO, ": Not a directory");
+    free(slot);
 }
 
 static void test_a_file_is_in_one_hand(void **state)
