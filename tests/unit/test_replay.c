@@ -469,8 +469,10 @@ static void test_what_is_behind_the_end_is_no_damage(void **state)
     tape_begin(&tape, 7, 1000);
     tape_add_all(&tape, world, 0, 2);
     uint64_t position = tape_position(&tape);
-    buf_append(&tape.bytes, tape.bytes.data + SEGMENT_HEADER, record_len(world->transactions[0].payload.len));
-    position += record_len(world->transactions[0].payload.len);
+    size_t len = record_len(world->transactions[0].payload.len);
+    buf_reserve(&tape.bytes, len); /* so that it does not move while it is copied from itself */
+    buf_append(&tape.bytes, tape.bytes.data + SEGMENT_HEADER, len);
+    position += len;
     record_seal(half, 8, 7, position, position + 1);
     half[RECORD_HEADER] ^= 1;
     buf_append(&tape.bytes, half, sizeof half);
