@@ -19,7 +19,7 @@
 #include "shards/scope/actor.h"
 #include "shards/slots.h"
 
-enum { ACCEPT_PAUSE_MS = 100, SAVE_PAUSE_MS = 1000 };
+enum { ACCEPT_PAUSE_MS = 100 };
 
 /* An empty database of a kind, for `open` of scopes that have no file. */
 struct blank {
@@ -30,6 +30,7 @@ struct blank {
 enum {
     CHECKPOINTS_A_TURN = 2,
     CHECKPOINT_DISTANCE = JOURNAL_SEGMENT_BYTES, /* bytes of journal that a file may need, before it is checkpointed */
+    CHECKPOINT_PRESSURE = 4 * CHECKPOINT_DISTANCE, /* for each so many there is one more checkpoint a turn */
 };
 
 struct shard {
@@ -42,7 +43,6 @@ struct shard {
     struct table actors;
     struct list dirty;
     struct list unsaved, heavy; /* actors */
-    int64_t save_again_us;      /* after a file that could not be checkpointed */
     struct list collecting;     /* channels */
     struct list bursts;         /* sessions */
     struct timer burst_timer;
@@ -240,35 +240,41 @@ static void on_durable(void *arg)
     gate_advance(&shard->gate, journal_durable(shard->journal));
 }
 
-/* A disk that is full, or a file that cannot be opened, will be the same in the next turn. */
-static bool save(struct shard *shard, struct actor *actor)
-{
-    bool is_saved = actor_save(actor);
-    if (!is_saved)
-        shard->save_again_us = clock_mono_us() + SAVE_PAUSE_MS * 1000;
-    return is_saved;
-}
-
-/* A few a turn: files with much in their write-ahead log, and those that keep old segments. */
-static void save_some(struct shard *shard)
+/* Of files with much in their write-ahead log. */
+static void save_heavy(struct shard *shard, int64_t now_us)
 {
     struct list *link;
-    for (int i = 0; i < CHECKPOINTS_A_TURN && (link = list_pop(&shard->heavy)) != NULL; i++)
-        save(shard, LIST_ITEM(link, struct actor, heavy_link));
-    uint64_t position = journal_position(shard->journal);
-    for (int i = 0; i < CHECKPOINTS_A_TURN && !list_is_empty(&shard->unsaved); i++) {
-        struct actor *actor = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link);
-        if (position - actor->unsaved_from <= CHECKPOINT_DISTANCE || !save(shard, actor))
-            break;
-        close_if_idle(shard, actor);
+    for (int i = 0; i < CHECKPOINTS_A_TURN && (link = list_pop(&shard->heavy)) != NULL; i++) {
+        struct actor *actor = LIST_ITEM(link, struct actor, heavy_link);
+        if (actor->save_after_us <= now_us)
+            actor_save(actor);
     }
 }
 
+/* Of those that keep the oldest segments. One that fails is passed over for a while: the others go on. */
+static void save_oldest(struct shard *shard, uint64_t position, int64_t now_us)
+{
+    uint64_t n = 0;
+    LIST_FOREACH_SAFE(link, &shard->unsaved) {
+        struct actor *actor = LIST_ITEM(link, struct actor, unsaved_link);
+        uint64_t distance = position - actor->unsaved_from;
+        if (distance <= CHECKPOINT_DISTANCE || n >= CHECKPOINTS_A_TURN + distance / CHECKPOINT_PRESSURE)
+            return;
+        if (actor->save_after_us > now_us)
+            continue;
+        n++;
+        if (actor_save(actor))
+            close_if_idle(shard, actor);
+    }
+}
+
+/* Checkpoints, a few a turn. */
 static void pace_checkpoints(struct shard *shard)
 {
-    if (clock_mono_us() >= shard->save_again_us)
-        save_some(shard);
+    int64_t now_us = clock_mono_us();
     uint64_t oldest = journal_position(shard->journal);
+    save_heavy(shard, now_us);
+    save_oldest(shard, oldest, now_us);
     if (!list_is_empty(&shard->unsaved))
         oldest = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link)->unsaved_from;
     journal_release(shard->journal, oldest);

@@ -307,18 +307,23 @@ static void commit(struct actor *actor)
         actor_fail(actor, "commit", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
 }
 
-bool actor_save(struct actor *actor)
+static bool checkpoint(struct actor *actor)
 {
-    if (list_is_empty(&actor->unsaved_link))
-        return true;
-    if (actor->feed.file == NULL)
-        return open_file(actor, false);
     enum err err = scope_file_checkpoint(actor->feed.file);
     if (err == ERR_OK)
         list_remove(&actor->unsaved_link);
     else
         log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(err));
     return err == ERR_OK;
+}
+
+bool actor_save(struct actor *actor)
+{
+    if (list_is_empty(&actor->unsaved_link))
+        return true;
+    bool ok = actor->feed.file == NULL ? open_file(actor, false) : checkpoint(actor);
+    actor->save_after_us = ok ? 0 : clock_mono_us() + ACTOR_SAVE_AGAIN_MS * 1000;
+    return ok;
 }
 
 bool actor_is_heavy(const struct actor *actor)
