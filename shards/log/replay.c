@@ -399,7 +399,10 @@ static bool write_aside(const char *path, const struct history *history, const c
         asprintf(&marker_path, "%s" SCOPE_FILE_DAMAGED, path) < 0)
         abort();
     write_kept(&kept, history);
-    buf_printf(&marker, "%s: %s\n%s holds what the journal held of it.\n", history->name.text, why, kept_path);
+    buf_printf(&marker,
+               "%s: %s\nIts records of the journal are in %s\nWhen the file is good again, move them into a new folder"
+               " of the journal's, named by a number; then remove this; then start.\n",
+               history->name.text, why, kept_path);
     bool ok = dir_make(dir) == ERR_OK && file_write(kept_path, buf_slice(&kept)) == ERR_OK &&
               file_write(marker_path, buf_slice(&marker)) == ERR_OK && dir_sync(dir) == ERR_OK;
     buf_release(&kept);
