@@ -2,6 +2,7 @@
  * Starting again after any kind of end: the scopes' files, as far as they had come, and the journal, as far as it goes,
  * give back every transaction that was durable, once; and what cannot be given back is told, never skipped.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -146,6 +147,43 @@ static void test_a_file_that_is_ahead(void **state)
         for (size_t i = 0; i < WORLD_SCOPES; i++)
             assert_false(place_has(&world->places[i], "-wal"));
     }
+}
+
+static void keep(struct buf *image, const struct place *place, const char *ending)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s%s", place->path, ending);
+    assert_int_equal(file_read(path, 1 << 24, image), ERR_OK);
+}
+
+static void put_back(struct buf *image, const struct place *place, const char *ending)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s%s", place->path, ending);
+    assert_int_equal(file_write(path, buf_slice(image)), ERR_OK);
+    buf_release(image);
+}
+
+/* A crash that was no power cut: everything is in the write-ahead logs, but none of it is durable yet. */
+static void test_files_with_a_write_ahead_log(void **state)
+{
+    struct world *world = *state;
+    struct buf images[WORLD_SCOPES] = {0}, wals[WORLD_SCOPES] = {0};
+    world_write_some(world);
+    for (size_t i = 0; i < WORLD_SCOPES; i++) {
+        keep(&images[i], &world->places[i], "");
+        keep(&wals[i], &world->places[i], "-wal");
+    }
+    world_stop(world);
+    for (size_t i = 0; i < WORLD_SCOPES; i++) {
+        put_back(&images[i], &world->places[i], "");
+        put_back(&wals[i], &world->places[i], "-wal");
+    }
+    put_journal(world, 3);
+    check_replay(world);
+    for (size_t i = 0; i < 2; i++) /* the third is not in the journal, and is looked after when it is opened */
+        assert_false(place_has(&world->places[i], "-wal"));
+    check_files(world, world->n);
 }
 
 static void test_replaying_twice_changes_nothing(void **state)
@@ -672,6 +710,79 @@ static void test_a_file_that_another_has_open(void **state)
     check_files(world, world->n);
 }
 
+/* ---- a disk that fails ---- */
+
+/* Where SQLite's writes fail, and how; everything else goes through. */
+static struct {
+    const char *path;
+    int error;
+} failing;
+
+static bool fails(int fd)
+{
+    char link[64], path[400];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof path - 1);
+    path[len < 0 ? 0 : len] = '\0';
+    errno = failing.error;
+    return failing.path != NULL && strcmp(path, failing.path) == 0;
+}
+
+static ssize_t pwrite_or_fail(int fd, const void *data, size_t len, off_t at)
+{
+    return fails(fd) ? -1 : pwrite(fd, data, len, at);
+}
+
+static ssize_t write_or_fail(int fd, const void *data, size_t len)
+{
+    return fails(fd) ? -1 : write(fd, data, len);
+}
+
+static void fail_writes(const char *path, int error)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    failing.path = path;
+    failing.error = error;
+    vfs->xSetSystemCall(vfs, "write", path == NULL ? NULL : (sqlite3_syscall_ptr)write_or_fail);
+    vfs->xSetSystemCall(vfs, "pwrite", path == NULL ? NULL : (sqlite3_syscall_ptr)pwrite_or_fail);
+    vfs->xSetSystemCall(vfs, "pwrite64", path == NULL ? NULL : (sqlite3_syscall_ptr)pwrite_or_fail);
+}
+
+static void test_a_file_that_cannot_be_written(void **state)
+{
+    struct world *world = *state;
+    world_write_some(world);
+    world_stop(world);
+    world_put(world, 0);
+    put_journal(world, world->n);
+    fail_writes(world->places[0].path, EIO);
+    check_replay(world);
+    fail_writes(NULL, 0);
+    check_closed(world, 0, "the file cannot be made durable");
+    for (size_t i = 1; i < WORLD_SCOPES; i++)
+        check_file(&world->places[i], world->places[i].n);
+    place_put(&world->places[0], 0);
+    replay_kept(world, 0);
+    check_files(world, world->n);
+}
+
+/* A full disk closes no scope: the next start finds everything as it was. */
+static void test_a_disk_that_is_full(void **state)
+{
+    struct world *world = *state;
+    world_write_some(world);
+    world_stop(world);
+    world_put(world, 0);
+    put_journal(world, world->n);
+    fail_writes(world->places[0].path, ENOSPC);
+    check_refused(world, "database or disk is full; nothing is lost");
+    fail_writes(NULL, 0);
+    for (size_t i = 0; i < WORLD_SCOPES; i++)
+        assert_false(place_has(&world->places[i], SCOPE_FILE_DAMAGED));
+    check_replay(world);
+    check_files(world, world->n);
+}
+
 /* ---- any of it ---- */
 
 static unsigned below(uint64_t *random, size_t n)
@@ -732,6 +843,7 @@ int main(void)
         WORLD_TEST(test_an_empty_folder),
         WORLD_TEST(test_files_that_are_behind_by_any_number),
         WORLD_TEST(test_a_file_that_is_ahead),
+        WORLD_TEST(test_files_with_a_write_ahead_log),
         WORLD_TEST(test_replaying_twice_changes_nothing),
         WORLD_TEST(test_a_crash_between_two_scopes),
         WORLD_TEST(test_triggers_do_not_run_again),
@@ -756,6 +868,8 @@ int main(void)
         WORLD_TEST(test_a_file_older_than_a_barrier),
         WORLD_TEST(test_records_of_another_incarnation_are_passed_over),
         WORLD_TEST(test_a_file_that_another_has_open),
+        WORLD_TEST(test_a_file_that_cannot_be_written),
+        WORLD_TEST(test_a_disk_that_is_full),
         WORLD_TEST(test_random_ends),
     };
     log_init("test", LOG_ERROR);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "shards/scope/scope_file.h"
 #include "tests/lib/room.h"
 
@@ -64,6 +65,69 @@ static void test_a_file_is_there_once_it_was_created(void **state)
     scope_file_close(file);
     file = open_scope(&scope, false, ERR_OK);
     assert_int_equal(file->log.head, head);
+    scope_file_close(file);
+    end(&scope);
+}
+
+static void test_a_file_that_does_not_count_transactions_is_refused(void **state)
+{
+    (void)state;
+    static const char *const NUMBERS[] = {"incarnation", "tx"};
+    for (int i = 0; i < 2; i++) {
+        struct scope scope;
+        char sql[100];
+        begin(&scope);
+        struct scope_file *file = open_scope(&scope, true, ERR_OK);
+        snprintf(sql, sizeof sql, "DELETE FROM _sync_meta WHERE name = '%s'", NUMBERS[i]);
+        run(file, sql);
+        scope_file_close(file);
+        open_scope(&scope, false, ERR_INVALID);
+        end(&scope);
+    }
+}
+
+static void copy(struct scope *scope, const char *from, const char *to)
+{
+    struct buf bytes = {0};
+    assert_int_equal(file_read(folder_at(&scope->room.folder, from).text, 1 << 24, &bytes), ERR_OK);
+    folder_write(&scope->room.folder, to, buf_slice(&bytes));
+    buf_release(&bytes);
+}
+
+/* What the file holds by itself, without its write-ahead log. */
+static int count_items(struct scope *scope, const char *name)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *read = NULL;
+    copy(scope, name, "0/alone.db");
+    assert_int_equal(sqlite3_open(folder_at(&scope->room.folder, "0/alone.db").text, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM items", -1, &read, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(read), SQLITE_ROW);
+    int n = sqlite3_column_int(read, 0);
+    sqlite3_finalize(read);
+    sqlite3_close(db);
+    return n;
+}
+
+/* A crash may leave transactions in the write-ahead log that no journal has: once somebody has read them they stay. */
+static void test_what_a_crash_left_is_durable_before_it_is_read(void **state)
+{
+    (void)state;
+    struct scope scope;
+    begin(&scope);
+    struct scope_file *file = open_scope(&scope, true, ERR_OK);
+    assert_int_equal(scope_file_run(file, TRANSACTION_BEGIN), ERR_OK);
+    run(file, "INSERT INTO items VALUES('third')");
+    assert_int_equal(scope_file_commit(file), ERR_OK);
+    copy(&scope, "0/one.db", "0/crashed.db");
+    copy(&scope, "0/one.db-wal", "0/crashed.db-wal");
+    scope_file_close(file);
+    assert_int_equal(count_items(&scope, "0/crashed.db"), 2);
+
+    scope.path = folder_at(&scope.room.folder, "0/crashed.db");
+    file = open_scope(&scope, false, ERR_OK);
+    assert_int_equal(file->tx, 1);
+    assert_int_equal(count_items(&scope, "0/crashed.db"), 3);
     scope_file_close(file);
     end(&scope);
 }
@@ -163,6 +227,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_file_is_there_once_it_was_created),
+        cmocka_unit_test(test_a_file_that_does_not_count_transactions_is_refused),
+        cmocka_unit_test(test_what_a_crash_left_is_durable_before_it_is_read),
         cmocka_unit_test(test_what_cannot_be_looked_for_is_not_said_to_be_missing),
         cmocka_unit_test(test_first_rows_are_changes_behind_the_floor),
         cmocka_unit_test(test_a_migration_raises_the_floors),
