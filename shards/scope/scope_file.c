@@ -110,6 +110,10 @@ static bool is_whose(struct scope_file *file, sqlite3_stmt *meta, struct buf *re
         buf_printf(ret_why, "the file belongs to another scope, %.*s", (int)scope.len, scope.data);
         return false;
     }
+    if (sqlite3_column_type(meta, 2) != SQLITE_INTEGER || sqlite3_column_type(meta, 3) != SQLITE_INTEGER) {
+        buf_printf(ret_why, "the file does not count its transactions, so that no journal could be replayed");
+        return false;
+    }
     return true;
 }
 

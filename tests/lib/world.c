@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "shards/log/replay.h"
 #include "tests/lib/rows.h"
 
 static const char DEFINITION[] = "`collections`:{`notes`:{`key`:`id`}}";
@@ -127,6 +128,14 @@ void world_write_some(struct world *world)
     world_write(world, 2, "REPLACE INTO notes VALUES('c', char(0), -1)");
 }
 
+void world_write_short(struct world *world)
+{
+    world_write(world, 0, "INSERT INTO tags VALUES('a', NULL)");
+    world_write(world, 0, "UPDATE tags SET id = 'b'");
+    world_write(world, 0, "DELETE FROM tags");
+    world_stop(world);
+}
+
 /* ---- what is on the disk ---- */
 
 void tape_begin(struct tape *tape, uint64_t generation, uint64_t position)
@@ -213,4 +222,67 @@ size_t world_count(const struct world *world, size_t place, size_t n)
         if (world->transactions[i].place == place)
             number = world->transactions[i].number;
     return number;
+}
+
+void world_put_journal(struct world *world, size_t n)
+{
+    struct tape tape;
+    tape_begin(&tape, 7, 1000);
+    tape_add_all(&tape, world, 0, n);
+    tape_end(&tape, world, "0/000001.journal");
+}
+
+/* ---- what comes of it ---- */
+
+void world_replay(struct world *world)
+{
+    struct problems problems = {0};
+    if (!replay_all(world->data.text, &problems) || problems.n > 0)
+        fail_msg("%.*s", (int)problems.text.len, problems.text.data);
+}
+
+void world_refuse(struct world *world, const char *why)
+{
+    struct problems problems = {0};
+    assert_false(replay_all(world->data.text, &problems));
+    assert_int_equal(problems.n, 1);
+    buf_append(&problems.text, "", 1);
+    if (strstr(problems.text.data, why) == NULL)
+        fail_msg("%s", problems.text.data);
+    problems_release(&problems);
+    assert_true(world_has_segment(world, "0/000001.journal"));
+}
+
+void place_check(const struct place *place, size_t number)
+{
+    struct buf rows = {0};
+    rows_print_file(&rows, place->path);
+    assert_string_equal(rows.data, place->states[number].rows.data);
+    buf_release(&rows);
+    assert_false(place_has(place, SCOPE_FILE_DAMAGED));
+    assert_false(place_has(place, SCOPE_FILE_KEPT));
+}
+
+void world_check(const struct world *world, size_t n)
+{
+    for (size_t i = 0; i < WORLD_SCOPES; i++)
+        place_check(&world->places[i], world_count(world, i, n));
+}
+
+void world_check_closed(struct world *world, size_t i, const char *reason)
+{
+    struct place *place = &world->places[i];
+    struct buf why = {0}, marker = {0};
+    char path[300];
+    snprintf(path, sizeof path, "%s" SCOPE_FILE_DAMAGED, place->path);
+    assert_int_equal(
+        scope_file_open(place->path, &place->name, world->room.kind, true, 1800000000000, &place->file, &why),
+        ERR_DAMAGED);
+    assert_non_null(strstr(why.data, path));
+    assert_int_equal(file_read(path, 10000, &marker), ERR_OK);
+    buf_append(&marker, "", 1);
+    if (strstr(marker.data, reason) == NULL || strstr(marker.data, place->name.text) == NULL)
+        fail_msg("%s", marker.data);
+    buf_release(&why);
+    buf_release(&marker);
 }

@@ -51,8 +51,9 @@ void world_stop(struct world *world);
 void world_write(struct world *world, size_t i, const char *sql);
 void world_write_barrier(struct world *world, size_t i, const char *sql);
 
-/* Eight transactions of all three, in turns. */
+/* Eight transactions of all three, in turns; or three short ones of scope 0, after which the server ends. */
 void world_write_some(struct world *world);
+void world_write_short(struct world *world);
 
 /* How many transactions of scope `place` are among the first `n`. */
 size_t world_count(const struct world *world, size_t place, size_t n);
@@ -84,5 +85,19 @@ void tape_end(struct tape *tape, struct world *world, const char *name);
 /* Makes DATA/journal/NAME hold these bytes. */
 void world_put_segment(struct world *world, const char *name, struct slice bytes);
 bool world_has_segment(const struct world *world, const char *name);
+
+/* Makes 0/000001.journal, one segment with the first `n` transactions. */
+void world_put_journal(struct world *world, size_t n);
+
+/* Replays the journals, which must go well; or must be refused for this reason, with 0/000001.journal still there. */
+void world_replay(struct world *world);
+void world_refuse(struct world *world, const char *why);
+
+/* The scope's file is as after `number` transactions; each holds its transactions among the first `n`, no others. */
+void place_check(const struct place *place, size_t number);
+void world_check(const struct world *world, size_t n);
+
+/* Scope `i` stays closed, for this reason, until someone has looked. */
+void world_check_closed(struct world *world, size_t i, const char *reason);
 
 #endif

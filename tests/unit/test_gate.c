@@ -25,6 +25,7 @@ static struct h2_stream streams[CHANNELS] = {{'a'}, {'b'}, {'c'}};
 
 static struct buf written; /* "a:text " for each write */
 
+/* The linker's name (--wrap). NOLINTNEXTLINE(bugprone-reserved-identifier) */
 void __wrap_h2_stream_write(struct h2_stream *stream, struct buf *bytes);
 
 void __wrap_h2_stream_write(struct h2_stream *stream, struct buf *bytes)

@@ -2,12 +2,11 @@
  * A journal: what it says is durable has been synced, what it holds is in order and whole, segments are used again when
  * they may be and not before, and a disk that fails ends the process.
  *
- * The journal's writes and syncs pass here on their way to the disk: they are noted, held up, cut short and failed. At
- * the end of each test it is judged whether they came in an order that a power cut at any moment could not harm.
+ * At the end of each test it is judged whether its writes and syncs came in an order that a power cut at any moment
+ * could not harm.
  */
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +15,6 @@
 #include <stdlib.h>
 #include <sys/types.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,137 +24,11 @@
 #include "shards/log/journal.h"
 #include "shards/log/replay.h"
 #include "shards/log/segment.h"
+#include "tests/lib/disk.h"
 #include "tests/lib/rows.h"
 #include "tests/lib/world.h"
 
-enum { ACTS_MAX = 4000, SEGMENTS_MAX = 32, PATIENCE_MS = 20000, MEGABYTE = 1 << 20 };
-
-/* ---- the way to the disk ---- */
-
-enum act_type { ACT_HEADER, ACT_RECORDS, ACT_SYNC, ACT_TOLD };
-
-struct act {
-    enum act_type type;
-    int fd;
-    uint64_t position; /* behind the last record that was written; that was told to be durable */
-};
-
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct act acts[ACTS_MAX];
-    size_t n_acts;
-    bool holds_syncs; /* they wait until this is false */
-    size_t n_held;
-    size_t write_max; /* bytes that a write takes at most, or 0 */
-    int write_errno, sync_errno;
-} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-/* The linker's names (--wrap). NOLINTBEGIN(bugprone-reserved-identifier) */
-ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at);
-int __real_fdatasync(int fd);
-int __wrap_fdatasync(int fd);
-/* NOLINTEND(bugprone-reserved-identifier) */
-
-static void note(enum act_type type, int fd, uint64_t position)
-{
-    assert_in_range(disk.n_acts, 0, ACTS_MAX - 1);
-    disk.acts[disk.n_acts++] = (struct act){type, fd, position};
-}
-
-static void note_write(int fd, struct slice bytes, off_t at)
-{
-    struct segment_header header;
-    struct record record;
-    if (at == 0 && segment_header_read(bytes, &header))
-        note(ACT_HEADER, fd, header.position);
-    for (; record_peek(bytes, &record); bytes = slice_of(bytes.data + record.len, bytes.len - record.len))
-        note(ACT_RECORDS, fd, record.position + record.len);
-}
-
-ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at)
-{
-    pthread_mutex_lock(&disk.lock);
-    int error = disk.write_errno;
-    size_t most = disk.write_max == 0 || len < disk.write_max ? len : disk.write_max;
-    if (error == 0)
-        note_write(fd, slice_of(data, len), at);
-    pthread_mutex_unlock(&disk.lock);
-    errno = error;
-    return error == 0 ? __real_pwrite(fd, data, most, at) : -1;
-}
-
-int __wrap_fdatasync(int fd)
-{
-    pthread_mutex_lock(&disk.lock);
-    disk.n_held++;
-    pthread_cond_broadcast(&disk.changed);
-    while (disk.holds_syncs)
-        pthread_cond_wait(&disk.changed, &disk.lock);
-    disk.n_held--;
-    int error = disk.sync_errno;
-    pthread_mutex_unlock(&disk.lock);
-    errno = error;
-    if (error != 0 || __real_fdatasync(fd) < 0)
-        return -1;
-    pthread_mutex_lock(&disk.lock);
-    note(ACT_SYNC, fd, 0);
-    pthread_mutex_unlock(&disk.lock);
-    return 0;
-}
-
-static void hold_syncs(bool hold)
-{
-    pthread_mutex_lock(&disk.lock);
-    disk.holds_syncs = hold;
-    pthread_cond_broadcast(&disk.changed);
-    pthread_mutex_unlock(&disk.lock);
-}
-
-/* Until the syncer stands in front of a sync that is held up. */
-static void wait_for_sync(void)
-{
-    struct timespec until;
-    int code = 0;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_MS / 1000;
-    pthread_mutex_lock(&disk.lock);
-    while (code == 0 && disk.n_held == 0)
-        code = pthread_cond_timedwait(&disk.changed, &disk.lock, &until);
-    pthread_mutex_unlock(&disk.lock);
-    assert_int_equal(code, 0);
-}
-
-static bool is_synced(size_t i, size_t end)
-{
-    for (size_t j = i + 1; j < end; j++)
-        if (disk.acts[j].type == ACT_SYNC && disk.acts[j].fd == disk.acts[i].fd)
-            return true;
-    return false;
-}
-
-/* Whether all that had to be synced before act `end` was. */
-static bool came_in_time(size_t end)
-{
-    const struct act *act = &disk.acts[end];
-    for (size_t i = 0; i < end; i++) {
-        const struct act *before = &disk.acts[i];
-        bool needed = act->type == ACT_RECORDS ? before->type == ACT_HEADER && before->fd == act->fd
-                                               : before->type == ACT_RECORDS && before->position <= act->position;
-        if (needed && !is_synced(i, end))
-            return false;
-    }
-    return true;
-}
-
-/* A header is durable before any record of its segment is written, and what is told to be durable is. */
-static void check_order(void)
-{
-    for (size_t i = 0; i < disk.n_acts; i++)
-        if (disk.acts[i].type == ACT_RECORDS || disk.acts[i].type == ACT_TOLD)
-            assert_true(came_in_time(i));
-}
+enum { SEGMENTS_MAX = 32, PATIENCE_MS = 20000, MEGABYTE = 1 << 20 };
 
 /* ---- a journal on a loop ---- */
 
@@ -172,9 +44,7 @@ struct bench {
 static void on_durable(void *arg)
 {
     struct bench *bench = arg;
-    pthread_mutex_lock(&disk.lock);
-    note(ACT_TOLD, 0, journal_durable(bench->journal));
-    pthread_mutex_unlock(&disk.lock);
+    disk_note_told(journal_durable(bench->journal));
 }
 
 static bool turn(void *arg)
@@ -199,7 +69,7 @@ static int set_up(void **state)
     bench->dir = folder_at(&bench->folder, "journal");
     bench->loop = loop_new(turn, bench);
     timer_init(&bench->patience, bench->loop, lose_patience, bench);
-    disk.n_acts = 0;
+    disk_begin();
     bench->journal = journal_open(bench->dir.text, bench->loop, on_durable, bench, &problems);
     assert_non_null(bench->journal);
     *state = bench;
@@ -209,9 +79,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct bench *bench = *state;
-    hold_syncs(false);
+    disk_hold_syncs(false);
     journal_close(bench->journal);
-    check_order();
+    disk_check();
     loop_free(bench->loop);
     folder_remove(&bench->folder);
     free(bench);
@@ -372,17 +242,17 @@ static void test_nothing_is_durable_before_its_sync(void **state)
     flush_and_wait(bench);
     uint64_t before = journal_durable(bench->journal);
 
-    hold_syncs(true);
+    disk_hold_syncs(true);
     write_record(bench, 1, 10);
     journal_flush(bench->journal);
     uint64_t first = journal_position(bench->journal);
-    wait_for_sync();
+    disk_wait_for_sync();
     for (uint32_t i = 2; i < 5; i++) { /* the loop goes on; these wait together */
         write_record(bench, i, 10);
         journal_flush(bench->journal);
     }
     assert_int_equal(journal_durable(bench->journal), before);
-    hold_syncs(false);
+    disk_hold_syncs(false);
     wait_for(bench, first);
     wait_for(bench, journal_position(bench->journal));
     close_journal(bench);
@@ -421,21 +291,19 @@ static void test_closing_syncs_what_was_written(void **state)
     }
     close_journal(bench);
     check_records(bench, 0, 100);
-    size_t last = disk.n_acts - 1;
-    assert_int_equal(disk.acts[last].type, ACT_SYNC);
 }
 
 static void test_too_much_that_waits(void **state)
 {
     struct bench *bench = *state;
     uint32_t n = 0;
-    hold_syncs(true);
+    disk_hold_syncs(true);
     while (!journal_is_full(bench->journal)) {
         write_record(bench, n++, MEGABYTE);
         journal_flush(bench->journal);
     }
     assert_in_range(n, JOURNAL_WAITING_MAX / MEGABYTE, JOURNAL_WAITING_MAX / MEGABYTE + 1);
-    hold_syncs(false);
+    disk_hold_syncs(false);
     wait_for(bench, journal_position(bench->journal));
     assert_false(journal_is_full(bench->journal));
     close_journal(bench);
@@ -561,11 +429,10 @@ static void test_what_it_holds_can_be_replayed(void **state)
 static void test_short_writes_are_continued(void **state)
 {
     struct bench *bench = *state;
-    disk.write_max = 1000;
+    disk_shorten_writes(1000);
     for (uint32_t i = 0; i < 20; i++)
         write_record(bench, i, 3000);
     flush_and_wait(bench);
-    disk.write_max = 0;
     close_journal(bench);
     check_records(bench, 0, 20);
 }
@@ -588,10 +455,7 @@ static int run_on_failing_disk(const struct folder *folder, int write_errno, int
         struct problems problems = {0};
         log_init("test", LOG_ERROR);
         bench.journal = journal_open(folder_at(folder, "failing").text, bench.loop, tell_of_durable, &bench, &problems);
-        pthread_mutex_lock(&disk.lock);
-        disk.write_errno = write_errno;
-        disk.sync_errno = sync_errno;
-        pthread_mutex_unlock(&disk.lock);
+        disk_fail(write_errno, sync_errno);
         write_record(&bench, 0, payload_len);
         journal_flush(bench.journal);
         loop_run(bench.loop);
@@ -629,9 +493,9 @@ static void test_a_folder_that_cannot_be_made(void **state)
     problems_release(&problems);
     problems = (struct problems){0};
 
-    disk.write_errno = ENOSPC;
+    disk_fail(ENOSPC, 0);
     assert_null(journal_open(folder_at(&folder, "journal").text, loop, on_durable, NULL, &problems));
-    disk.write_errno = 0;
+    disk_fail(0, 0);
     assert_non_null(strstr(problems.text.data, "the journal's files cannot be made: No space left on device"));
     problems_release(&problems);
     loop_free(loop);

@@ -210,6 +210,10 @@ static void test_another_format_is_refused(void **state)
     close_file(scope);
     run_raw(scope, "UPDATE _sync_meta SET value = 2 WHERE name = 'format'");
     check_refused(scope, "test/room/tea", ERR_INVALID, "the file has format 2, this version reads 1");
+    run_raw(scope, "UPDATE _sync_meta SET value = 1 WHERE name = 'format'");
+    run_raw(scope, "DELETE FROM _sync_meta WHERE name = 'tx'");
+    check_refused(scope, "test/room/tea", ERR_INVALID,
+                  "the file does not count its transactions, so that no journal could be replayed");
     run_raw(scope, "DELETE FROM _sync_meta");
     check_refused(scope, "test/room/tea", ERR_DAMAGED, "the file does not say whose it is");
     run_raw(scope, "DROP TABLE _sync_meta");
