@@ -87,10 +87,17 @@ class Machine {
     const sql =
       this.migrations % 2 === 1
         ? `ALTER TABLE ${table} ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0;`
-        : `UPDATE ${table} SET ${column} = 1;`;
+        : `UPDATE ${table} SET ${column} = ${column} + 1;`;
     const path = join(this.server.source, { board: "board", chat: "room" }[this.server.app], name);
     writeFileSync(`${path}.new`, sql);
     renameSync(`${path}.new`, path);
+  }
+
+  /** Until it runs with the app as it was changed meanwhile. */
+  async reloaded() {
+    const starts = () => this.server.logged(/ router_ready /);
+    const before = starts();
+    await until(() => starts() > before, "the changed app");
   }
 }
 
@@ -123,20 +130,20 @@ class World {
     for (const scope of this.all()) scope.schemas++;
   }
 
-  /** A scope's clients come, write, compare what they hold, and go. */
-  async visit(scope) {
-    await scope.load(TRANSACTIONS / 2, () => {});
-    await scope.check(tally);
-    scope.leave();
-  }
-
+  /** A new guest, and old ones that come back, write, and go. */
   async visits() {
-    const old = [...new Set(Array.from({ length: GUESTS }, () => random.pick(this.guests)))].filter(Boolean);
+    this.visitors = random.shuffled(this.guests).slice(0, GUESTS);
+    for (const scope of this.visitors) scope.come();
     const fresh = this.create(`guest-${this.guests.length}`, 1);
     this.guests.push(fresh);
-    const begins = old.map((scope) => scope.come());
-    await Promise.all([...begins, fresh.found()]);
-    await Promise.all([fresh, ...old].map((scope) => this.visit(scope)));
+    await fresh.found();
+    this.visitors.push(fresh);
+    await Promise.all(this.visitors.map((scope) => this.visit(scope)));
+  }
+
+  async visit(scope) {
+    await scope.load(TRANSACTIONS / 2, () => {});
+    scope.leave();
   }
 
   async load(isLarge) {
@@ -146,8 +153,10 @@ class World {
   }
 
   async check() {
-    await Promise.all(this.busy.map((scope) => scope.check(tally)));
-    if (this.large) await this.large.check(tally);
+    const scopes = [...this.visitors, ...this.busy, ...(this.large ? [this.large] : [])];
+    for (const scope of this.visitors) scope.come();
+    await Promise.all(scopes.map((scope) => scope.check(tally)));
+    for (const scope of this.visitors) scope.leave();
   }
 }
 
@@ -169,7 +178,10 @@ async function round(machine, world, i) {
     checkIntegrity(machine.server, tally);
   }
   await machine.start();
-  if (migrates) world.migrate();
+  if (migrates && random.below(2) === 0) {
+    world.migrate();
+    await machine.reloaded();
+  }
   await load;
   await world.check();
   lives.push(await machine.end());

@@ -88,7 +88,8 @@ export class Scope {
     tally.check(this.agrees(fresh.rows), named("the rows are not what was confirmed"));
     for (const client of clients) {
       tally.check(client.broken.length === 0, named(`${client.url}: ${client.broken.splice(0)[0]}`));
-      tally.check(isDeepStrictEqual(sorted(client.rows), sorted(fresh.rows)), named(`${client.url} holds other rows`));
+      const differs = difference(client.rows, fresh.rows);
+      tally.check(differs === null, named(`${client.url} holds other rows: ${differs}`));
       tally.check(client.cursor <= fresh.cursor, named(`${client.url} is at ${client.cursor}, above the head`));
     }
     await this.repeat(tally, named);
@@ -146,6 +147,14 @@ export function firstOf({ changes, answer }) {
   return answer.seq - Math.max(changes.length, 1) + 1;
 }
 
-function sorted(rows) {
-  return [...rows].map(([name, map]) => [name, [...map].sort(([a], [b]) => (a < b ? -1 : 1))]);
+/** The first row in which two clients differ, as text; null if they hold the same. */
+function difference(held, expected) {
+  for (const [name, rows] of expected) {
+    const keys = [...new Set([...held.get(name).keys(), ...rows.keys()])];
+    const key = keys.find((one) => !isDeepStrictEqual(held.get(name).get(one), rows.get(one)));
+    if (key === undefined) continue;
+    const [is, should] = [held, expected].map((all) => JSON.stringify(all.get(name).get(key))?.slice(0, 500));
+    return `${key} of ${name} is ${is} and should be ${should}`;
+  }
+  return null;
 }

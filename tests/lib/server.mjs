@@ -106,6 +106,11 @@ export class Server {
     return at < 0 ? null : log.slice(at, at + 4000);
   }
 
+  /** How often the log says what matches `pattern`. */
+  logged(pattern) {
+    return read(this.log).split(pattern).length - 1;
+  }
+
   /** The processes that the supervisor started, as {pid, role}. */
   children() {
     const { pid } = this.process;
