@@ -50,6 +50,30 @@ enum err file_read(const char *path, size_t max, struct buf *ret)
     return err;
 }
 
+static bool write_all(int fd, struct slice bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = write(fd, bytes.data, bytes.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        bytes = slice_of(bytes.data + n, bytes.len - (size_t)n);
+    }
+    return true;
+}
+
+enum err file_write(const char *path, struct slice bytes)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && write_all(fd, bytes) && fsync(fd) == 0;
+    int saved_errno = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved_errno;
+    return ok ? ERR_OK : errno == ENOSPC ? ERR_FULL : ERR_IO;
+}
+
 enum err dir_sync(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,5 +1,5 @@
 /*
- * file - small files, read whole, and folders that last.
+ * file - small files, read and written whole, and folders that last.
  */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
@@ -10,6 +10,10 @@
 /* Appends what the regular file `path` holds. More than `max` bytes is ERR_TOO_LARGE, a folder, a socket and the like
  * are ERR_INVALID; on ERR_NOT_FOUND and ERR_IO, errno says more. On failure `ret` is as it was. */
 enum err file_read(const char *path, size_t max, struct buf *ret);
+
+/* Makes the file, or overwrites it; it holds the bytes durably, but for its entry in its folder. On failure errno says
+ * more. */
+enum err file_write(const char *path, struct slice bytes);
 
 /* Makes the folder `path`, in one that is there, unless it is there itself. Its entry is durable. On failure errno says
  * more. */

@@ -13,6 +13,7 @@
 
 enum {
     OUT_BATCH = 256 << 10, /* bytes gathered for one send */
+    OUT_KEPT = 16 << 10,   /* room of a stream that stays when nothing waits: there may be one for each scope */
     READ_CHUNK = 256 << 10,
     WINDOW = 0x7fffffff, /* HTTP/2's largest */
     STREAMS_MAX = 1 << 20,
@@ -114,7 +115,7 @@ static ssize_t read_out(nghttp2_session *session, int32_t id, uint8_t *to, size_
     stream->sent += len;
     buf_trim(&stream->out, &stream->sent);
     if (stream->out.len == 0) {
-        if (stream->out.capacity > OUT_BATCH)
+        if (stream->out.capacity > OUT_KEPT)
             buf_release(&stream->out);
         if (stream->finished)
             *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -294,7 +295,9 @@ struct h2_stream *h2_open(struct h2 *h2, const char *path, void *stream_arg)
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_out};
     stream->id = nghttp2_submit_request(h2->session, NULL, headers, 4, &provider, stream);
     if (stream->id < 0) {
-        stream->arg = NULL; /* it never was: no on_end */
+        if (stream->id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
+            shutdown(h2->fd, SHUT_RDWR); /* a billion streams were opened: only a new connection has more */
+        stream->arg = NULL;              /* it never was: no on_end */
         stream_end(stream);
         return NULL;
     }

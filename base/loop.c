@@ -61,6 +61,7 @@ void loop_run(struct loop *loop)
         event_base_loop(loop->base, more ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
         more = loop->turn(loop->arg);
     }
+    atomic_store_explicit(&loop->stopped, false, memory_order_relaxed);
 }
 
 void loop_stop(struct loop *loop)

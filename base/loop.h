@@ -22,7 +22,7 @@ typedef bool loop_turn_cb(void *arg);
 struct loop *loop_new(loop_turn_cb *turn, void *arg);
 void loop_free(struct loop *loop);
 
-/* Turns until loop_stop. */
+/* Turns until loop_stop; may be called again then. */
 void loop_run(struct loop *loop);
 
 /* Ends loop_run after the turn under way. From any thread, and from signal handlers. */

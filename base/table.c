@@ -85,3 +85,11 @@ uint64_t table_hash_number(uint64_t number)
     number *= 0x9e3779b97f4a7c15u;
     return number ^ number >> 32;
 }
+
+uint64_t table_hash_bytes(uint64_t hash, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    return hash;
+}

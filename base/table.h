@@ -39,4 +39,9 @@ void table_release(struct table *table);
 /* Spreads the bits of a number that counts up. */
 uint64_t table_hash_number(uint64_t number);
 
+/* FNV-1a over bytes, from TABLE_HASH_START or from a hash of what precedes them. Not for names that peers choose freely
+ * to collide. */
+#define TABLE_HASH_START 0xcbf29ce484222325u
+uint64_t table_hash_bytes(uint64_t hash, const void *data, size_t len);
+
 #endif

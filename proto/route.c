@@ -125,3 +125,16 @@ unsigned route_first_slot(unsigned shard, unsigned n_shards)
     assert(shard <= n_shards && n_shards >= 1 && n_shards <= ROUTE_SLOTS);
     return (shard * ROUTE_SLOTS + n_shards - 1) / n_shards;
 }
+
+bool scope_name_eq(const struct scope_name *a, const struct scope_name *b)
+{
+    return slice_eq(slice_of(a->text, a->len), slice_of(b->text, b->len));
+}
+
+uint64_t scope_name_hash(const struct scope_name *name)
+{
+    struct scope_hash hash = scope_hash(name);
+    uint64_t number;
+    memcpy(&number, hash.bytes, sizeof number);
+    return number;
+}

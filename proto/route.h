@@ -36,7 +36,12 @@ bool route_parse_sync(struct slice path, struct scope_name *ret_name);
 bool scope_name_parse(struct slice text, struct scope_name *ret_name);
 void scope_name_copy(struct scope_name *to, const struct scope_name *from);
 
+bool scope_name_eq(const struct scope_name *a, const struct scope_name *b);
+
 struct scope_hash scope_hash(const struct scope_name *name);
+
+/* Its first 8 bytes, for tables of scopes. */
+uint64_t scope_name_hash(const struct scope_name *name);
 unsigned scope_slot(const struct scope_hash *hash);
 
 /* 32 hexadecimal digits, terminated. */

@@ -172,6 +172,10 @@ contract() {
     SKERRY_BIN=$root/$1/skerry npm_tests tests contract
 }
 
+server_tests() {
+    SKERRY_BIN=$root/$1/skerry npm_tests tests server
+}
+
 browser_tests() {
     SKERRY_BIN=$root/$1/skerry npm_tests tests/browser test
 }
@@ -190,6 +194,7 @@ all_suites() {
     suite client client_tests
     suite client-server client_server_tests build
     suite contract contract build
+    suite server server_tests build
     suite browser browser_tests build
     suite bench bench_tests build
 }
@@ -258,7 +263,7 @@ report() {
 
 # The tests that failed with what follows them, or else the end of the log.
 show_failures() {
-    grep -vE '^ *(ok |PASS: )' "$1" | grep -E -A20 '^ *not ok |^ *(FAIL|ERROR|XPASS): | error: ' | head -150 | grep . ||
+    grep -avE '^ *(ok |PASS: )' "$1" | grep -aE -A20 '^ *not ok |^ *(FAIL|ERROR|XPASS): | error: ' | head -150 | grep . ||
         tail -40 "$1"
 }
 

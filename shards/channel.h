@@ -50,12 +50,12 @@ void channel_release(struct channel *channel, struct buf *bytes);
 
 struct session *channel_find(const struct channel *channel, uint32_t id);
 
-/* One message for a session, written in place: begin, append, end (which returns what it takes of the credit). A
- * channel whose router has gone swallows it. */
+/* One message for a session, written in place: begin, append, end (which returns what it takes of the credit).
+ * Not for a channel whose router has gone. */
 struct buf *channel_begin_message(struct channel *channel, uint32_t session);
 size_t channel_end_message(struct channel *channel);
 
-/* Anything else. `payload` may be empty. */
+/* Anything else. `payload` may be empty. A channel whose router has gone swallows it. */
 void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload);
 void channel_send_credit(struct channel *channel, uint32_t session, uint32_t bytes);
 void channel_send_close(struct channel *channel, uint32_t session, uint16_t code, const char *reason);

@@ -30,6 +30,7 @@ struct blank {
 enum {
     CHECKPOINTS_A_TURN = 2,
     CHECKPOINT_DISTANCE = JOURNAL_SEGMENT_BYTES, /* bytes of journal that a file may need, before it is checkpointed */
+    CHECKPOINT_PRESSURE = 4 * CHECKPOINT_DISTANCE, /* for each so many there is one more checkpoint a turn */
 };
 
 struct shard {
@@ -58,19 +59,11 @@ struct link {
     bool is_lost;
 };
 
-static uint64_t hash_name(const struct scope_name *name)
-{
-    struct scope_hash hash = scope_hash(name);
-    uint64_t number;
-    memcpy(&number, hash.bytes, sizeof number);
-    return number;
-}
-
 static struct actor *find_actor(struct shard *shard, const struct scope_name *name, uint64_t hash)
 {
     for (struct table_node *node = table_find(&shard->actors, hash); node != NULL; node = table_next(node)) {
         struct actor *actor = TABLE_ITEM(node, struct actor, node);
-        if (actor->name.len == name->len && memcmp(actor->name.text, name->text, name->len) == 0)
+        if (scope_name_eq(&actor->name, name))
             return actor;
     }
     return NULL;
@@ -96,7 +89,7 @@ static struct actor *get_actor(struct shard *shard, const struct scope_name *nam
     const struct kind *kind = find_kind(shard, name);
     if (kind == NULL || !owns(shard, name))
         return NULL;
-    uint64_t hash = hash_name(name);
+    uint64_t hash = scope_name_hash(name);
     struct actor *actor = find_actor(shard, name, hash);
     if (actor == NULL) {
         actor = actor_new(&shard->host, name, kind);
@@ -247,19 +240,41 @@ static void on_durable(void *arg)
     gate_advance(&shard->gate, journal_durable(shard->journal));
 }
 
-/* Checkpoints, a few a turn: of files with much in their write-ahead log, and of those that keep old segments. */
-static void pace_checkpoints(struct shard *shard)
+/* Of files with much in their write-ahead log. */
+static void save_heavy(struct shard *shard, int64_t now_us)
 {
     struct list *link;
-    for (int i = 0; i < CHECKPOINTS_A_TURN && (link = list_pop(&shard->heavy)) != NULL; i++)
-        actor_save(LIST_ITEM(link, struct actor, heavy_link));
-    uint64_t oldest = journal_position(shard->journal);
-    for (int i = 0; i < CHECKPOINTS_A_TURN && !list_is_empty(&shard->unsaved); i++) {
-        struct actor *actor = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link);
-        if (oldest - actor->unsaved_from <= CHECKPOINT_DISTANCE || !actor_save(actor))
-            break;
-        close_if_idle(shard, actor);
+    for (int i = 0; i < CHECKPOINTS_A_TURN && (link = list_pop(&shard->heavy)) != NULL; i++) {
+        struct actor *actor = LIST_ITEM(link, struct actor, heavy_link);
+        if (actor->save_after_us <= now_us)
+            actor_save(actor);
     }
+}
+
+/* Of those that keep the oldest segments. One that fails is passed over for a while: the others go on. */
+static void save_oldest(struct shard *shard, uint64_t position, int64_t now_us)
+{
+    uint64_t n = 0;
+    LIST_FOREACH_SAFE(link, &shard->unsaved) {
+        struct actor *actor = LIST_ITEM(link, struct actor, unsaved_link);
+        uint64_t distance = position - actor->unsaved_from;
+        if (distance <= CHECKPOINT_DISTANCE || n >= CHECKPOINTS_A_TURN + distance / CHECKPOINT_PRESSURE)
+            return;
+        if (actor->save_after_us > now_us)
+            continue;
+        n++;
+        if (actor_save(actor))
+            close_if_idle(shard, actor);
+    }
+}
+
+/* Checkpoints, a few a turn. */
+static void pace_checkpoints(struct shard *shard)
+{
+    int64_t now_us = clock_mono_us();
+    uint64_t oldest = journal_position(shard->journal);
+    save_heavy(shard, now_us);
+    save_oldest(shard, oldest, now_us);
     if (!list_is_empty(&shard->unsaved))
         oldest = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link)->unsaved_from;
     journal_release(shard->journal, oldest);

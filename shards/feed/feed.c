@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 
+#include "base/table.h"
+
+enum { MARKS_KEPT = 1 << 12 }; /* between turns */
+
 uint64_t feed_head(const struct feed *feed)
 {
     return feed->file == NULL ? 0 : feed->file->log.head;
@@ -9,9 +13,7 @@ uint64_t feed_head(const struct feed *feed)
 
 static uint64_t hash_key(const struct collection *collection, struct slice key)
 {
-    uint64_t hash = 0xcbf29ce484222325u ^ collection->number;
-    for (size_t i = 0; i < key.len; i++)
-        hash = (hash ^ (unsigned char)key.data[i]) * 0x100000001b3u;
+    uint64_t hash = table_hash_bytes(TABLE_HASH_START ^ collection->number, key.data, key.len);
     return hash ^ hash >> 32;
 }
 
@@ -59,6 +61,11 @@ void feed_end_turn(struct feed *feed)
     feed->before = feed_head(feed);
     if (feed->file != NULL)
         capture_clear(&feed->file->capture);
+    if (feed->is_latest_n > MARKS_KEPT) {
+        free(feed->is_latest);
+        feed->is_latest = NULL;
+        feed->is_latest_n = 0;
+    }
 }
 
 void feed_release(struct feed *feed)

@@ -72,6 +72,24 @@ static enum err raise_floor(struct changelog *log, const struct collection *coll
     return code == SQLITE_OK ? ERR_OK : database_err(code);
 }
 
+/* What is no collection now changes without an entry: should it become one again, its floor must rise. */
+static enum err forget_others(const struct changelog *log, struct database *database)
+{
+    struct buf names = {0};
+    for (size_t i = 0; i < log->kind->n_collections; i++)
+        buf_printf(&names, "%s\"%s\"", i == 0 ? "[" : ",", log->kind->collections[i].def->name);
+    buf_printf(&names, "%s]", names.len == 0 ? "[" : "");
+    sqlite3_stmt *write = database_prepare(database, SQL_OURS,
+                                           "UPDATE _sync_collections SET fingerprint = '' WHERE fingerprint <> ''"
+                                           " AND name NOT IN (SELECT value FROM json_each(?))",
+                                           NULL);
+    sqlite3_bind_text64(write, 1, names.data, names.len, SQLITE_STATIC, SQLITE_UTF8);
+    int code = statement_run(write);
+    sqlite3_finalize(write);
+    buf_release(&names);
+    return code == SQLITE_OK ? ERR_OK : database_err(code);
+}
+
 /* A rise takes a position of its own, so that a cursor at the old head is below the new floor. */
 static enum err read_collections(struct changelog *log, struct database *database, bool is_changed, int64_t now_ms)
 {
@@ -87,7 +105,7 @@ static enum err read_collections(struct changelog *log, struct database *databas
         if (err == ERR_OK)
             err = raise_floor(log, collection, database);
     }
-    return err;
+    return err == ERR_OK ? forget_others(log, database) : err;
 }
 
 enum err changelog_open(struct changelog *log, const struct kind *kind, struct database *database, bool is_changed,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -57,7 +58,7 @@ struct journal {
 
 /* Files. Whatever fails here ends the process: see the header. */
 
-static void die(const struct journal *journal, const char *what)
+static _Noreturn void die(const struct journal *journal, const char *what)
 {
     log_line(LOG_ERROR, "journal_failed dir=%s doing=%s why=\"%s\"", journal->dir, what, strerror(errno));
     _exit(1);
@@ -128,16 +129,26 @@ static void reuse_released(struct journal *journal, uint64_t released)
     }
 }
 
-static void begin_segment(struct journal *journal)
+static struct segment *next_segment(struct journal *journal)
 {
     struct list *link = list_pop(&journal->spare);
-    struct segment *segment = link == NULL ? segment_create(journal) : LIST_ITEM(link, struct segment, link);
-    if (segment == NULL)
-        die(journal, "create");
+    if (link != NULL)
+        return LIST_ITEM(link, struct segment, link);
+    struct segment *fresh = segment_create(journal);
+    if (fresh != NULL)
+        return fresh;
+    die(journal, "create");
+}
+
+/* The header is durable before any record: with an old header over new records, a segment that was used again would
+ * look like a damaged one after a power cut. */
+static void begin_segment(struct journal *journal)
+{
+    struct segment *segment = next_segment(journal);
     char header[SEGMENT_HEADER];
     segment->generation = ++journal->generation;
     segment_header_write(header, &(struct segment_header){segment->generation, journal->written});
-    if (!write_all(segment->fd, header, sizeof header, 0))
+    if (!write_all(segment->fd, header, sizeof header, 0) || fdatasync(segment->fd) < 0)
         die(journal, "write");
     journal->current = segment;
     journal->offset = SEGMENT_HEADER;
@@ -245,10 +256,12 @@ static void on_wake(void *arg, unsigned ready)
     journal->on_durable(journal->arg);
 }
 
+/* Generations begin anywhere: who writes rows cannot know what a record would have to look like. */
 static bool prepare(struct journal *journal)
 {
-    if (dir_make(journal->dir) != ERR_OK)
+    if (dir_make(journal->dir) != ERR_OK || getrandom(&journal->generation, sizeof journal->generation, 0) < 0)
         return false;
+    journal->generation >>= 1; /* and never end */
     for (int i = 0; i < SPARES; i++) {
         struct segment *segment = segment_create(journal);
         if (segment == NULL)

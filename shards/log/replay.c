@@ -26,7 +26,8 @@ enum { ALIGNMENT = 8 };
 struct mapped {
     char *path;
     struct slice bytes;
-    struct segment_header header;
+    struct segment_header header; /* generation 0: there is none */
+    size_t read;                  /* bytes up to the end of the last record that was taken */
 };
 
 /* One scope's records, in order. */
@@ -115,17 +116,9 @@ static bool map_segments(struct replay *replay)
 
 /* Collecting what they hold. */
 
-static uint64_t hash_name(struct slice name)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (unsigned char)name.data[i]) * 0x100000001b3u;
-    return hash;
-}
-
 static struct history *history_of(struct replay *replay, struct slice scope)
 {
-    uint64_t hash = hash_name(scope);
+    uint64_t hash = table_hash_bytes(TABLE_HASH_START, scope.data, scope.len);
     for (struct table_node *node = table_find(&replay->histories, hash); node != NULL; node = table_next(node)) {
         struct history *history = TABLE_ITEM(node, struct history, node);
         if (slice_eq(slice_of(history->name.text, history->name.len), scope))
@@ -156,33 +149,51 @@ static bool collect(struct replay *replay, const struct record *record)
     return true;
 }
 
-static bool collect_segment(struct replay *replay, const struct mapped *mapped)
+static struct slice from(const struct mapped *mapped, size_t at)
+{
+    return slice_of(mapped->bytes.data + at, mapped->bytes.len - at);
+}
+
+static bool collect_segment(struct replay *replay, struct mapped *mapped)
 {
     struct record record;
-    size_t at = SEGMENT_HEADER;
-    while (record_read(slice_of(mapped->bytes.data + at, mapped->bytes.len - at), &record) &&
-           record.generation == mapped->header.generation && record.position == replay->end) {
+    while (record_read(from(mapped, mapped->read), &record) && record.generation == mapped->header.generation &&
+           record.position == replay->end) {
         if (!collect(replay, &record))
             return false;
-        at += record.len;
+        mapped->read += record.len;
         replay->end += record.len;
     }
     return true;
 }
 
-/* Whether something behind the end says that the end was durable further on. */
-static bool is_damaged(const struct replay *replay)
+/* Whether what looks like a record at `at`, if it is one, shows that more was durable than could be read. In a segment
+ * whose header cannot be read nothing may stand that belongs behind the end: a header is durable before any record. */
+static bool would_show_damage(const struct replay *replay, const struct mapped *mapped, size_t at,
+                              const struct record *record)
+{
+    if (mapped->header.generation == 0)
+        return record->position >= replay->end;
+    return record->generation == mapped->header.generation &&
+           record->position == mapped->header.position + (at - SEGMENT_HEADER) && record->durable > replay->end;
+}
+
+/* Only looks at what was not taken: what a client made the payload of a record may look like a record. */
+static bool shows_damage(const struct replay *replay, const struct mapped *mapped)
 {
     struct record record;
-    for (size_t i = 0; i < replay->n_segments; i++) {
-        const struct mapped *mapped = &replay->segments[i];
-        if (mapped->header.generation == 0)
-            continue;
-        for (size_t at = SEGMENT_HEADER; at + RECORD_HEADER <= mapped->bytes.len; at += ALIGNMENT)
-            if (record_read(slice_of(mapped->bytes.data + at, mapped->bytes.len - at), &record) &&
-                record.generation == mapped->header.generation && record.durable > replay->end)
-                return true;
-    }
+    for (size_t at = mapped->read; at + RECORD_HEADER <= mapped->bytes.len; at += ALIGNMENT)
+        if (record_peek(from(mapped, at), &record) && would_show_damage(replay, mapped, at, &record) &&
+            record_read(from(mapped, at), &record))
+            return true;
+    return false;
+}
+
+static bool is_damaged(const struct replay *replay)
+{
+    for (size_t i = 0; i < replay->n_segments; i++)
+        if (shows_damage(replay, &replay->segments[i]))
+            return true;
     return false;
 }
 
@@ -190,7 +201,8 @@ static bool collect_all(struct replay *replay)
 {
     bool has_begun = false, ok = true;
     for (size_t i = 0; ok && i < replay->n_segments; i++) {
-        const struct mapped *mapped = &replay->segments[i];
+        struct mapped *mapped = &replay->segments[i];
+        mapped->read = SEGMENT_HEADER;
         if (mapped->header.generation == 0)
             continue;
         if (!has_begun)
@@ -219,34 +231,61 @@ struct target {
         sqlite3_stmt *statements[ROWCHANGE_DELETE + 1];
     } * tables;
     size_t n_tables;
+    const char *why; /* it failed */
+    int code;        /* SQLite's, if it was a call of SQLite that failed */
 };
 
-static bool read_number(sqlite3 *db, const char *name, int64_t *ret)
+static bool fail(struct target *target, const char *why, int code)
+{
+    target->why = why;
+    target->code = code & 0xff;
+    return false;
+}
+
+static bool fail_sqlite(struct target *target, const char *why)
+{
+    return fail(target, why, target->db == NULL ? SQLITE_NOMEM : sqlite3_errcode(target->db));
+}
+
+static bool read_number(struct target *target, const char *name, int64_t *ret)
 {
     sqlite3_stmt *read = NULL;
-    sqlite3_prepare_v2(db, "SELECT value FROM _sync_meta WHERE name = ?", -1, &read, NULL);
+    int code = sqlite3_prepare_v2(target->db, "SELECT value FROM _sync_meta WHERE name = ?", -1, &read, NULL);
     sqlite3_bind_text(read, 1, name, -1, SQLITE_STATIC);
-    bool found = sqlite3_step(read) == SQLITE_ROW;
-    if (found)
+    if (code == SQLITE_OK)
+        code = sqlite3_step(read);
+    if (code == SQLITE_ROW)
         *ret = sqlite3_column_int64(read, 0);
     sqlite3_finalize(read);
-    return found;
+    return code == SQLITE_ROW || fail(target, "the file does not say which transactions it holds", code);
 }
+
+/* What is applied is made durable at the end, by target_save. */
+static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+                               "PRAGMA synchronous = NORMAL; PRAGMA ignore_check_constraints = ON;";
 
 static bool target_open(struct target *target, const char *path)
 {
     *target = (struct target){0};
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return fail(target, "the file is missing", SQLITE_OK);
     if (sqlite3_open_v2(path, &target->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-        return false;
+        return fail_sqlite(target, "the file cannot be opened");
     sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
-    return sqlite3_exec(target->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;", NULL, NULL, NULL) ==
-               SQLITE_OK &&
-           read_number(target->db, "incarnation", &target->incarnation) && read_number(target->db, "tx", &target->tx);
+    if (sqlite3_exec(target->db, SETTINGS, NULL, NULL, NULL) != SQLITE_OK)
+        return fail_sqlite(target, "the file cannot be opened");
+    return read_number(target, "incarnation", &target->incarnation) && read_number(target, "tx", &target->tx);
 }
 
-/* True if everything in the file is durable now. */
-static bool target_close(struct target *target)
+/* Everything in the file is durable afterwards. */
+static bool target_save(struct target *target)
+{
+    return sqlite3_wal_checkpoint_v2(target->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK ||
+           fail_sqlite(target, "the file cannot be made durable");
+}
+
+static void target_close(struct target *target)
 {
     for (size_t i = 0; i < target->n_tables; i++) {
         for (int op = 0; op <= ROWCHANGE_DELETE; op++)
@@ -254,10 +293,7 @@ static bool target_close(struct target *target)
         row_table_release(&target->tables[i].table);
     }
     free(target->tables);
-    bool ok = target->db != NULL &&
-              sqlite3_wal_checkpoint_v2(target->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
     sqlite3_close(target->db);
-    return ok;
 }
 
 static struct target_table *table_of(struct target *target, struct slice name)
@@ -277,30 +313,41 @@ static struct target_table *table_of(struct target *target, struct slice name)
     return table;
 }
 
+static const char MISFIT[] = "a transaction of the journal does not fit the file";
+
 /* Exactly one row must change. */
 static bool apply_change(struct target *target, struct slice *changes)
 {
     enum rowchange_op op;
     struct slice name;
-    struct target_table *table = rowchange_head(*changes, &op, &name) ? table_of(target, name) : NULL;
-    if (table == NULL)
-        return false;
-    sqlite3_stmt **statement = &table->statements[op];
-    if (*statement == NULL)
+    if (!rowchange_head(*changes, &op, &name))
+        return fail(target, MISFIT, SQLITE_OK);
+    struct target_table *table = table_of(target, name);
+    sqlite3_stmt **statement = table == NULL ? NULL : &table->statements[op];
+    if (statement != NULL && *statement == NULL)
         *statement = rowchange_prepare(&table->table, target->db, op);
-    if (*statement == NULL || !rowchange_bind(changes, &table->table, op, *statement))
-        return false;
-    bool ok = sqlite3_step(*statement) == SQLITE_DONE;
-    return sqlite3_reset(*statement) == SQLITE_OK && ok && sqlite3_changes(target->db) == 1;
+    if (statement == NULL || *statement == NULL)
+        return fail_sqlite(target, MISFIT);
+    if (!rowchange_bind(changes, &table->table, op, *statement))
+        return fail(target, MISFIT, SQLITE_OK);
+    sqlite3_step(*statement);
+    if (sqlite3_reset(*statement) != SQLITE_OK)
+        return fail_sqlite(target, MISFIT);
+    return sqlite3_changes(target->db) == 1 || fail(target, MISFIT, SQLITE_OK);
+}
+
+static bool run(struct target *target, const char *sql)
+{
+    return sqlite3_exec(target->db, sql, NULL, NULL, NULL) == SQLITE_OK || fail_sqlite(target, MISFIT);
 }
 
 static bool apply_record(struct target *target, const struct scoperecord *record)
 {
     struct slice changes = record->changes;
-    bool ok = sqlite3_exec(target->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+    bool ok = run(target, "BEGIN IMMEDIATE");
     while (ok && changes.len > 0)
         ok = apply_change(target, &changes);
-    ok = ok && sqlite3_exec(target->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+    ok = ok && run(target, "COMMIT");
     if (!ok && !sqlite3_get_autocommit(target->db))
         sqlite3_exec(target->db, "ROLLBACK", NULL, NULL, NULL);
     if (ok)
@@ -308,51 +355,103 @@ static bool apply_record(struct target *target, const struct scoperecord *record
     return ok;
 }
 
-/* NULL, or what does not fit. */
-static const char *apply_history(struct replay *replay, struct target *target, const struct history *history)
+static bool apply_history(struct replay *replay, struct target *target, const struct history *history)
 {
     for (size_t i = 0; i < history->n; i++) {
         const struct scoperecord *record = &history->records[i];
         if (record->incarnation != target->incarnation || record->tx <= target->tx)
             continue;
         if (record->type == SCOPERECORD_BARRIER)
-            return "the file is older than a point at which it was made durable";
+            return fail(target, "the file is older than a point at which it was made durable", SQLITE_OK);
         if (record->tx != target->tx + 1)
-            return "a transaction is missing between the file and the journal";
+            return fail(target, "a transaction is missing between the file and the journal", SQLITE_OK);
         if (!apply_record(target, record))
-            return "a transaction of the journal does not fit the file";
+            return false;
         replay->n_applied++;
     }
-    return NULL;
+    return true;
 }
 
-/* Keeps the scope closed until a person has looked. False if even that cannot be written. */
-static bool mark_damaged(const char *path, const struct scope_name *name, const char *why)
+/* The scope's records, as a segment. */
+static void write_kept(struct buf *kept, const struct history *history)
 {
-    char *marker = NULL;
-    if (asprintf(&marker, "%s" SCOPE_FILE_DAMAGED, path) < 0)
+    struct segment_header header = {.generation = 1};
+    segment_header_write(buf_reserve(kept, SEGMENT_HEADER), &header);
+    kept->len += SEGMENT_HEADER;
+    for (size_t i = 0; i < history->n; i++) {
+        size_t at = kept->len;
+        buf_reserve(kept, RECORD_HEADER);
+        kept->len += RECORD_HEADER;
+        scoperecord_write(kept, &history->records[i]);
+        size_t payload_len = kept->len - at - RECORD_HEADER, len = record_len(payload_len);
+        buf_reserve(kept, at + len - kept->len);
+        kept->len = at + len;
+        record_seal(kept->data + at, payload_len, header.generation, at - SEGMENT_HEADER, 0);
+    }
+}
+
+/* The records must outlive the journal's segments, and the marker must be there before they go. */
+static bool write_aside(const char *path, const struct history *history, const char *why)
+{
+    struct buf kept = {0}, marker = {0};
+    char *kept_path = NULL, *marker_path = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
+    if (asprintf(&kept_path, "%s" SCOPE_FILE_KEPT, path) < 0 ||
+        asprintf(&marker_path, "%s" SCOPE_FILE_DAMAGED, path) < 0)
         abort();
-    int fd = open(marker, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && dprintf(fd, "%s: %s\n", name->text, why) > 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    free(marker);
-    log_line(LOG_ERROR, "scope_damaged scope=%s why=\"%s\"", name->text, why);
+    write_kept(&kept, history);
+    buf_printf(&marker,
+               "%s: %s\nIts records of the journal are in %s\nWhen the file is good again, move them into a new folder"
+               " of the journal's, named by a number; then remove this; then start.\n",
+               history->name.text, why, kept_path);
+    bool ok = dir_make(dir) == ERR_OK && file_write(kept_path, buf_slice(&kept)) == ERR_OK &&
+              file_write(marker_path, buf_slice(&marker)) == ERR_OK && dir_sync(dir) == ERR_OK;
+    buf_release(&kept);
+    buf_release(&marker);
+    free(kept_path);
+    free(marker_path);
+    free(dir);
     return ok;
+}
+
+/* The scope stays closed until a person has looked; the others are served. */
+static bool set_aside(struct replay *replay, const char *path, const struct history *history, const char *why)
+{
+    bool ok = write_aside(path, history, why);
+    if (!ok)
+        problems_add(replay->problems, "%s: %s, and its records cannot be kept beside it: %s", path, why,
+                     strerror(errno));
+    log_line(LOG_ERROR, "scope_damaged scope=%s why=\"%s\"", history->name.text, why);
+    return ok;
+}
+
+/* Whether the trouble is not the file's own: it may be over at the next start. */
+static bool may_pass(int code)
+{
+    switch (code) {
+    case SQLITE_BUSY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_FULL:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static bool replay_scope(struct replay *replay, const struct history *history)
 {
     struct target target;
     char *path = scope_file_path(replay->data_dir, &history->name);
-    const char *why = access(path, F_OK) != 0      ? "the file is missing"
-                      : target_open(&target, path) ? apply_history(replay, &target, history)
-                                                   : "the file cannot be opened";
-    bool ok = access(path, F_OK) != 0 || target_close(&target);
-    if (!ok)
-        problems_add(replay->problems, "%s: %s: cannot be made durable", path, history->name.text);
-    if (why != NULL)
-        ok = mark_damaged(path, &history->name, why);
+    bool ok = target_open(&target, path) && apply_history(replay, &target, history) && target_save(&target);
+    target_close(&target);
+    if (!ok && may_pass(target.code))
+        problems_add(replay->problems, "%s: %s: %s; nothing is lost, start again when that is over", path, target.why,
+                     sqlite3_errstr(target.code));
+    else if (!ok)
+        ok = set_aside(replay, path, history, target.why);
     free(path);
     return ok;
 }
@@ -378,12 +477,12 @@ static bool replay_scopes(struct replay *replay)
     return ok;
 }
 
-/* The oldest first: what is left after a crash must still be without a gap. */
+/* One by one, the oldest first: what is left after a crash must still be without a gap. */
 static bool remove_segments(struct replay *replay)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < replay->n_segments; i++)
-        ok = unlink(replay->segments[i].path) == 0;
+        ok = unlink(replay->segments[i].path) == 0 && dir_sync(replay->dir) == ERR_OK;
     if (!ok)
         problems_add(replay->problems, "%s: cannot be emptied: %s", replay->dir, strerror(errno));
     return ok;

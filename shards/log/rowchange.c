@@ -122,7 +122,7 @@ static int write_row(struct buf *buf, const struct row_table *table, sqlite3 *db
 int rowchange_write(struct buf *buf, const struct row_table *table, sqlite3 *db, int op)
 {
     size_t name_len = strlen(table->name);
-    assert(name_len <= UINT8_MAX); /* `skerry check` refuses longer ones */
+    assert(name_len <= ROW_TABLE_NAME_MAX); /* `skerry check` refuses longer ones */
     char *out = buf_reserve(buf, 2 + name_len);
     out[0] = (char)(op == SQLITE_INSERT ? ROWCHANGE_INSERT : op == SQLITE_UPDATE ? ROWCHANGE_UPDATE : ROWCHANGE_DELETE);
     out[1] = (char)name_len;

@@ -14,8 +14,11 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
+
+enum { ROW_TABLE_NAME_MAX = UINT8_MAX }; /* bytes */
 
 struct row_column {
     char *name;

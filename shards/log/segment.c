@@ -63,22 +63,28 @@ void record_seal(char *record, size_t payload_len, uint64_t generation, uint64_t
     memset(record + len, 0, record_len(payload_len) - len);
 }
 
-bool record_read(struct slice bytes, struct record *ret_record)
+bool record_peek(struct slice bytes, struct record *ret_record)
 {
     if (bytes.len < RECORD_HEADER || le32_load(bytes.data) != RECORD_MAGIC)
         return false;
     uint32_t payload_len = le32_load(bytes.data + RECORD_LEN_AT);
     if (record_len(payload_len) > bytes.len)
         return false;
-    struct slice payload = slice_of(bytes.data + RECORD_HEADER, payload_len);
-    if (le32_load(bytes.data + RECORD_CRC_AT) != checksum(bytes.data, payload))
-        return false;
     *ret_record = (struct record){
         .generation = le64_load(bytes.data + RECORD_GENERATION_AT),
         .position = le64_load(bytes.data + RECORD_POSITION_AT),
         .durable = le64_load(bytes.data + RECORD_DURABLE_AT),
-        .payload = payload,
+        .payload = slice_of(bytes.data + RECORD_HEADER, payload_len),
         .len = record_len(payload_len),
     };
+    return true;
+}
+
+bool record_read(struct slice bytes, struct record *ret_record)
+{
+    struct record record;
+    if (!record_peek(bytes, &record) || le32_load(bytes.data + RECORD_CRC_AT) != checksum(bytes.data, record.payload))
+        return false;
+    *ret_record = record;
     return true;
 }

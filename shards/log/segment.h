@@ -39,6 +39,10 @@ size_t record_len(size_t payload_len);
 /* Fills in the header in front of a payload, which stands in `record` at RECORD_HEADER, with its padding. */
 void record_seal(char *record, size_t payload_len, uint64_t generation, uint64_t position, uint64_t durable);
 
+/* Reads what the front of `bytes` says of itself, without looking whether it is true: no checksum is computed. False if
+ * it does not begin as a whole record does. */
+bool record_peek(struct slice bytes, struct record *ret_record);
+
 /* Reads the record at the front of `bytes`. False if there is no whole, undamaged one. */
 bool record_read(struct slice bytes, struct record *ret_record);
 

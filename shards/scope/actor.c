@@ -115,7 +115,7 @@ static bool open_file(struct actor *actor, bool create)
     struct buf why = {0};
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err =
-        scope_file_open(path, &actor->name, actor->feed.kind, create, clock_wall_ms(), &actor->feed.file, &why);
+        scope_file_open(path, &actor->name, actor->feed.kind, create, actor->now_ms, &actor->feed.file, &why);
     free(path);
     actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
     if (err == ERR_OK)
@@ -131,10 +131,14 @@ static bool open_file(struct actor *actor, bool create)
 
 static bool allows(struct actor *actor, const struct claims *claims)
 {
-    int64_t now_ms = clock_wall_ms();
     if (actor->feed.file != NULL)
-        return scope_file_allows(actor->feed.file, claims, now_ms);
-    return actor->host->allows_blank(actor->host->shard, actor->feed.kind, &actor->name, claims, now_ms);
+        return scope_file_allows(actor->feed.file, claims, actor->now_ms);
+    return actor->host->allows_blank(actor->host->shard, actor->feed.kind, &actor->name, claims, actor->now_ms);
+}
+
+static bool has_failed(const struct actor *actor)
+{
+    return actor->feed.file != NULL && actor->feed.file->failed != ERR_OK;
 }
 
 static void attach(struct actor *actor, struct request *request)
@@ -152,7 +156,10 @@ static void attach(struct actor *actor, struct request *request)
     }
     if (!allows(actor, &claims)) {
         claims_release(&claims);
-        channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
+        if (has_failed(actor)) /* it is no decision, and a denial would be final */
+            channel_send_close(channel, request->session, WS_CODE_TRY_LATER, "the scope is not available");
+        else
+            channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
         return;
     }
     struct session *session = session_new(channel, request->session, &claims);
@@ -182,7 +189,7 @@ static void decide(struct actor *actor, struct session *session, const struct fr
     } else {
         if (!begin(actor))
             return;
-        enum err err = transaction_decide(actor->feed.file, &session->claims, frame, clock_wall_ms(), &outcome);
+        enum err err = transaction_decide(actor->feed.file, &session->claims, frame, actor->now_ms, &outcome);
         if (err != ERR_OK) {
             outcome_release(&outcome);
             actor_fail(actor, "transaction", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
@@ -300,18 +307,23 @@ static void commit(struct actor *actor)
         actor_fail(actor, "commit", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
 }
 
-bool actor_save(struct actor *actor)
+static bool checkpoint(struct actor *actor)
 {
-    if (list_is_empty(&actor->unsaved_link))
-        return true;
-    if (actor->feed.file == NULL)
-        return open_file(actor, false);
     enum err err = scope_file_checkpoint(actor->feed.file);
     if (err == ERR_OK)
         list_remove(&actor->unsaved_link);
     else
         log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(err));
     return err == ERR_OK;
+}
+
+bool actor_save(struct actor *actor)
+{
+    if (list_is_empty(&actor->unsaved_link))
+        return true;
+    bool ok = actor->feed.file == NULL ? open_file(actor, false) : checkpoint(actor);
+    actor->save_after_us = ok ? 0 : clock_mono_us() + ACTOR_SAVE_AGAIN_MS * 1000;
+    return ok;
 }
 
 bool actor_is_heavy(const struct actor *actor)
@@ -323,6 +335,7 @@ void actor_decide(struct actor *actor)
 {
     int64_t until = clock_mono_us() + ACTOR_TURN_US;
     struct list *link;
+    actor->now_ms = clock_wall_ms();
     while (turn_changes(actor) < ACTOR_TURN_CHANGES && clock_mono_us() < until &&
            (link = list_pop(&actor->inbox)) != NULL) {
         struct request *request = LIST_ITEM(link, struct request, link);
@@ -360,9 +373,8 @@ bool actor_release(struct actor *actor)
         if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
             session_turn(session, &actor->feed);
     }
-    struct scope_file *file = actor->feed.file;
-    if (file != NULL && file->failed != ERR_OK)
-        actor_fail(actor, "read", file->failed, slice_str(sqlite3_errmsg(file->database.db)));
+    if (has_failed(actor))
+        actor_fail(actor, "read", actor->feed.file->failed, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
     feed_end_turn(&actor->feed);
     free_ended_channels(actor);
     return !list_is_empty(&actor->inbox);

@@ -22,6 +22,7 @@ enum {
     ACTOR_TURN_US = 5000,      /* of one turn, after which it yields to its neighbours */
     ACTOR_HEAVY_PAGES = 1000,  /* of a write-ahead log, after which it is checkpointed */
     ACTOR_TURN_CHANGES = 1000, /* row changes of one turn, likewise; a single transaction may go over */
+    ACTOR_SAVE_AGAIN_MS = 1000,
 };
 
 /* What an actor needs of its shard. */
@@ -48,6 +49,8 @@ struct actor {
     struct list channels, sessions;
     struct list unsaved_link, heavy_link;
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
+    int64_t now_ms;        /* the turn's one time: what is decided together has it */
+    int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
     bool in_transaction;
 };
@@ -70,7 +73,7 @@ void actor_decide(struct actor *actor);
 /* Release: what was decided is durable; gives it to the sessions. True if requests are left for the next turn. */
 bool actor_release(struct actor *actor);
 
-/* Makes its file durable without the journal, by a checkpoint. False if that failed: it is tried again. */
+/* Makes its file durable without the journal, by a checkpoint. False if that failed: `save_after_us` is later then. */
 bool actor_save(struct actor *actor);
 
 /* So many pages of its file wait for a checkpoint that it should get one. */

@@ -6,7 +6,7 @@
 #include "proto/mp.h"
 #include "shards/scope/row.h"
 
-enum { BYTES_KEPT = 1 << 20 }; /* between turns */
+enum { BYTES_KEPT = 1 << 16, CHANGES_KEPT = 1 << 10 }; /* room that stays between turns */
 
 /* SQLite hands out the same name each time, so that the pointer mostly tells. */
 static const struct kind_table *find_table(struct capture *capture, const char *name)
@@ -35,6 +35,7 @@ static struct change *add(struct capture *capture, const struct collection *coll
     *change = (struct change){.collection = collection, .op = op, .key_at = capture->bytes.len};
     if (sqlite3_value_type(key) != SQLITE_TEXT || sqlite3_value_bytes(key) == 0)
         capture->has_bad_key = true;
+    capture->has_bad_text |= !row_value_is_readable(key);
     buf_append(&capture->bytes, sqlite3_value_text(key), (size_t)sqlite3_value_bytes(key));
     change->key_len = capture->bytes.len - change->key_at;
     return change;
@@ -51,6 +52,7 @@ static void add_row(struct capture *capture, struct change *change, sqlite3 *db)
         capture->failed = sqlite3_preupdate_new(db, (int)i, &value);
         if (capture->failed != SQLITE_OK)
             return;
+        capture->has_bad_text |= !row_value_is_readable(value);
         row_write_value(&capture->bytes, value);
     }
     change->row_len = capture->bytes.len - change->row_at;
@@ -121,7 +123,7 @@ void capture_cut(struct capture *capture, struct capture_mark mark)
     capture->n = mark.n;
     capture->bytes.len = mark.bytes_len;
     capture->journal.len = mark.journal_len;
-    capture->has_bad_key = false;
+    capture->has_bad_key = capture->has_bad_text = false;
 }
 
 void capture_clear(struct capture *capture)
@@ -130,6 +132,11 @@ void capture_clear(struct capture *capture)
     capture->failed = SQLITE_OK;
     if (capture->bytes.capacity > BYTES_KEPT)
         buf_release(&capture->bytes);
+    if (capture->capacity > CHANGES_KEPT) {
+        free(capture->changes);
+        capture->changes = NULL;
+        capture->capacity = 0;
+    }
     if (capture->journal.capacity > BYTES_KEPT)
         buf_release(&capture->journal);
 }

@@ -31,8 +31,9 @@ struct capture {
     struct buf journal;            /* rowchanges of all tables */
     const struct kind_table *last; /* the table of the last change: the next is often of the same */
     const char *last_name;
-    bool has_bad_key; /* a row was written whose key is NULL, or in a collection no text or empty: it cannot stand */
-    int failed;       /* SQLite's code, if it could not say what changed: this turn cannot be committed */
+    bool has_bad_key;  /* a row was written whose key is NULL, or in a collection no text or empty: it cannot stand */
+    bool has_bad_text; /* or one with text that is not UTF-8, so that no client could read it */
+    int failed;        /* SQLite's code, if it could not say what changed: this turn cannot be committed */
 };
 
 struct capture_mark {

@@ -123,14 +123,18 @@ static enum err execute(struct run *run)
     return err;
 }
 
-static void write_result_row(struct buf *buf, sqlite3_stmt *query)
+/* False if no client could read it. */
+static bool write_result_row(struct buf *buf, sqlite3_stmt *query)
 {
     int n = sqlite3_column_count(query);
+    bool is_readable = true;
     mp_write_map(buf, (uint32_t)n);
     for (int i = 0; i < n; i++) {
         mp_write_str(buf, slice_str(sqlite3_column_name(query, i)));
+        is_readable = is_readable && row_value_is_readable(sqlite3_column_value(query, i));
         row_write_value(buf, sqlite3_column_value(query, i));
     }
+    return is_readable;
 }
 
 /* The rows as an array of maps, or the single value of one row with one column. */
@@ -139,16 +143,19 @@ static enum err collect(struct run *run, sqlite3_stmt *query)
     struct buf rows = {0}, value = {0};
     uint32_t n = 0;
     int code;
+    bool is_readable = true;
     while ((code = sqlite3_step(query)) == SQLITE_ROW && rows.len <= COMMAND_RESULT_MAX) {
         if (n == 0 && sqlite3_column_count(query) == 1)
             row_write_value(&value, sqlite3_column_value(query, 0));
-        write_result_row(&rows, query);
+        is_readable = write_result_row(&rows, query) && is_readable;
         n++;
     }
     int reset = sqlite3_reset(query);
     enum err err = code == SQLITE_DONE || code == SQLITE_ROW ? ERR_OK : mutation_judge(run->file, reset, run->outcome);
     if (rows.len > COMMAND_RESULT_MAX) {
         outcome_reject(run->outcome, REJECT_LIMIT_EXCEEDED, "the result is above %d bytes", COMMAND_RESULT_MAX);
+    } else if (!is_readable) {
+        outcome_reject(run->outcome, REJECT_CONSTRAINT, "text must be UTF-8");
     } else if (n == 1 && value.len > 0) {
         buf_append_slice(&run->outcome->result, buf_slice(&value));
     } else {

@@ -188,6 +188,7 @@ static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA journal_mode = WAL;"
                                "PRAGMA synchronous = FULL;"
                                "PRAGMA secure_delete = OFF;"
+                               "PRAGMA cache_size = -512;" /* KiB a scope; the kernel keeps the rest */
                                "PRAGMA temp_store = MEMORY;";
 
 enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why)

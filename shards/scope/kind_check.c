@@ -68,16 +68,53 @@ static bool says_word(const char *sql, const char *word)
     return false;
 }
 
+/* The preupdate hook gives no VIRTUAL column, and shifts what is behind it. */
+static void check_columns_of(const struct place *place, struct database *database, const char *table)
+{
+    enum { VIRTUAL = 2 };
+    sqlite3_stmt *columns =
+        database_prepare(database, SQL_OURS, "SELECT name, pk, hidden FROM pragma_table_xinfo(?)", NULL);
+    bool has_key = false;
+    sqlite3_bind_text(columns, 1, table, -1, SQLITE_STATIC);
+    while (sqlite3_step(columns) == SQLITE_ROW) {
+        has_key = has_key || sqlite3_column_int(columns, 1) > 0;
+        if (sqlite3_column_int(columns, 2) == VIRTUAL)
+            COMPLAIN_TABLE(place, table, "column %s is a VIRTUAL generated column; make it STORED",
+                           sqlite3_column_text(columns, 0));
+    }
+    sqlite3_finalize(columns);
+    if (!has_key)
+        COMPLAIN_TABLE(place, table, "%s", "has no primary key; rows are replayed by primary key, so give it one");
+}
+
+/* For a key at place n of a table WITHOUT ROWID the preupdate hook goes by the type of the table's column n: beside a
+ * REAL one, large integers lose their last digits. */
+static void check_key_order(const struct place *place, struct database *database, const char *table)
+{
+    static const char SQL[] = "SELECT key.name, key.type, other.name FROM pragma_table_xinfo(?1) AS key"
+                              " JOIN pragma_table_xinfo(?1) AS other ON other.cid = key.pk - 1"
+                              " WHERE key.pk > 0 AND other.cid <> key.cid AND (other.type LIKE '%REAL%' OR"
+                              "  other.type LIKE '%FLOA%' OR other.type LIKE '%DOUB%')"
+                              " AND (SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1)";
+    sqlite3_stmt *keys = database_prepare(database, SQL_OURS, SQL, NULL);
+    sqlite3_bind_text(keys, 1, table, -1, SQLITE_STATIC);
+    while (sqlite3_step(keys) == SQLITE_ROW)
+        if (!has_text_affinity((const char *)sqlite3_column_text(keys, 1)))
+            COMPLAIN_TABLE(place, table,
+                           "is WITHOUT ROWID, and SQLite mixes up the types of its columns %s and %s when it reports "
+                           "changes; declare the key's columns first, in the key's order",
+                           sqlite3_column_text(keys, 0), sqlite3_column_text(keys, 2));
+    sqlite3_finalize(keys);
+}
+
 static void check_table(const struct place *place, struct database *database, const char *table, const char *sql)
 {
-    sqlite3_stmt *count =
-        database_prepare(database, SQL_OURS, "SELECT count(*) FROM pragma_table_info(?) WHERE pk > 0", NULL);
-    sqlite3_bind_text(count, 1, table, -1, SQLITE_STATIC);
-    if (sqlite3_step(count) == SQLITE_ROW && sqlite3_column_int(count, 0) == 0)
-        COMPLAIN_TABLE(place, table, "%s", "has no primary key; rows are replayed by primary key, so give it one");
-    sqlite3_finalize(count);
+    check_columns_of(place, database, table);
+    check_key_order(place, database, table);
     if (says_word(sql, "AUTOINCREMENT"))
         COMPLAIN_TABLE(place, table, "%s", "uses AUTOINCREMENT; keys are minted by clients or by INTEGER PRIMARY KEY");
+    if (strlen(table) > ROW_TABLE_NAME_MAX)
+        COMPLAIN_TABLE(place, table, "has a name of %zu bytes; %d are the most", strlen(table), ROW_TABLE_NAME_MAX);
 }
 
 static void check_all_tables(const struct place *place, struct database *database)
@@ -115,11 +152,11 @@ static bool is_table(struct database *database, const char *name)
     return found;
 }
 
-/* The key must be the table's whole primary key; and nothing may be computed when a row is read. */
+/* The key must be the table's whole primary key. */
 static void check_column(const struct place *place, const struct app_collection *def, sqlite3_stmt *column,
                          bool *ret_has_key)
 {
-    enum { NAME = 1, PK = 5, HIDDEN = 6, VIRTUAL = 2 };
+    enum { NAME = 1, PK = 5 };
     const char *name = (const char *)sqlite3_column_text(column, NAME);
     bool is_key = strcmp(name, def->key) == 0, in_pk = sqlite3_column_int(column, PK) > 0;
     if (is_key)
@@ -127,8 +164,6 @@ static void check_column(const struct place *place, const struct app_collection 
     if (in_pk && !is_key)
         COMPLAIN(place, "collections.%s.key", "the primary key of the table holds %s too; it must be \"%s\" alone",
                  def->name, name, def->key);
-    if (sqlite3_column_int(column, HIDDEN) == VIRTUAL)
-        COMPLAIN_TABLE(place, def->name, "column %s is a VIRTUAL generated column; make it STORED", name);
 }
 
 static void check_key(const struct place *place, const struct app_collection *def, struct database *database)

@@ -3,6 +3,15 @@
 #include <assert.h>
 
 #include "proto/mp.h"
+#include "proto/utf8.h"
+
+bool row_value_is_readable(sqlite3_value *value)
+{
+    if (sqlite3_value_type(value) != SQLITE_TEXT)
+        return true;
+    const unsigned char *text = sqlite3_value_text(value);
+    return utf8_is_valid(slice_of(text, (size_t)sqlite3_value_bytes(value)));
+}
 
 void row_write_value(struct buf *buf, sqlite3_value *value)
 {

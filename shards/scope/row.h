@@ -10,6 +10,9 @@
 #include "proto/frame.h"
 #include "shards/scope/kind.h"
 
+/* Whether a client can read it: text must be UTF-8. A client's own always is; SQL can make other. */
+bool row_value_is_readable(sqlite3_value *value);
+
 /* Appends one value. */
 void row_write_value(struct buf *buf, sqlite3_value *value);
 

@@ -32,15 +32,21 @@ char *scope_file_path(const char *data_dir, const struct scope_name *name)
     return path;
 }
 
-/* What is left of an attempt that failed, or that a crash ended: SQLite would take its WAL for that of the next one. */
-static void remove_leftovers(const char *path)
+/* SQLite would take the WAL that it finds beside a file for that file's, whose ever it was. */
+static void remove_wal(const char *path)
 {
     char *wal = NULL;
     if (asprintf(&wal, "%s-wal", path) < 0)
         abort();
-    unlink(path);
     unlink(wal);
     free(wal);
+}
+
+/* What is left of an attempt that failed, or that a crash ended. */
+static void remove_leftovers(const char *path)
+{
+    unlink(path);
+    remove_wal(path);
 }
 
 /* Everything that a file holds before its migrations, and all of it in the file itself: closing a database writes its
@@ -78,6 +84,7 @@ static enum err create_file(const char *path, const struct scope_name *name, str
         err = fill_file(&database, name, ret_why);
         database_close(&database);
     }
+    remove_wal(path);
     if (err == ERR_OK && rename(fresh, path) < 0) {
         buf_printf(ret_why, "%s: %s", path, strerror(errno));
         err = ERR_IO;
@@ -101,6 +108,10 @@ static bool is_whose(struct scope_file *file, sqlite3_stmt *meta, struct buf *re
     }
     if (!slice_eq(scope, slice_of(file->name->text, file->name->len))) {
         buf_printf(ret_why, "the file belongs to another scope, %.*s", (int)scope.len, scope.data);
+        return false;
+    }
+    if (sqlite3_column_type(meta, 2) != SQLITE_INTEGER || sqlite3_column_type(meta, 3) != SQLITE_INTEGER) {
+        buf_printf(ret_why, "the file does not count its transactions, so that no journal could be replayed");
         return false;
     }
     return true;
@@ -353,7 +364,12 @@ bool database_allows(struct database *database, const struct kind *kind, struct 
 
 bool scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms)
 {
-    return database_allows(&file->database, file->kind, file->database.context.scope_id, claims, now_ms, &file->open);
+    struct database *database = &file->database;
+    bool allowed = database_allows(database, file->kind, database->context.scope_id, claims, now_ms, &file->open);
+    enum err err = allowed ? ERR_OK : database_err(sqlite3_errcode(database->db));
+    if (!allowed && err != ERR_INVALID) /* that is a no, or a rule that cannot be computed */
+        file->failed = err;
+    return allowed;
 }
 
 sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collection *collection,

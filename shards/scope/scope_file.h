@@ -18,6 +18,9 @@ enum { UPDATES_KEPT = 8 };
 /* What is behind a file's name when it was found damaged, and is to stay closed until a person has looked. */
 #define SCOPE_FILE_DAMAGED ".damaged"
 
+/* And what is behind the name of the journal segment that keeps its records meanwhile. */
+#define SCOPE_FILE_KEPT ".journal"
+
 /* An UPDATE of certain columns. */
 struct update_statement {
     bool *columns; /* which, by number */

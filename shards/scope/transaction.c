@@ -15,6 +15,8 @@ static void check_deferred(struct scope_file *file, struct outcome *outcome)
         outcome_reject(outcome, REJECT_CONSTRAINT, "FOREIGN KEY constraint failed");
     else if (file->capture.has_bad_key)
         outcome_reject(outcome, REJECT_CONSTRAINT, "a row's key must not be NULL; in a collection, a text, not empty");
+    else if (file->capture.has_bad_text)
+        outcome_reject(outcome, REJECT_CONSTRAINT, "text must be UTF-8");
 }
 
 static enum err run_statements(struct scope_file *file, const struct frame *frame, struct outcome *outcome)

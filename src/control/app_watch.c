@@ -6,15 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LOOK_MS = 500 };
+#include "base/table.h"
 
-static uint64_t mix(uint64_t hash, const void *data, size_t len)
-{
-    const unsigned char *bytes = data;
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return hash;
-}
+enum { LOOK_MS = 500 };
 
 static int is_visible(const struct dirent *entry)
 {
@@ -27,14 +21,14 @@ static uint64_t look(const char *dir, int depth, uint64_t hash)
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, is_visible, alphasort);
     for (int i = 0; i < n; i++) {
-        struct stat stat_buf;
+        struct stat stat_buf = {0}; /* stays so where a link leads nowhere */
         char *path = NULL;
         if (asprintf(&path, "%s/%s", dir, entries[i]->d_name) < 0)
             abort();
         if (stat(path, &stat_buf) == 0 && S_ISREG(stat_buf.st_mode)) {
-            hash = mix(hash, path, strlen(path));
-            hash = mix(hash, &stat_buf.st_size, sizeof stat_buf.st_size);
-            hash = mix(hash, &stat_buf.st_mtim, sizeof stat_buf.st_mtim);
+            hash = table_hash_bytes(hash, path, strlen(path));
+            hash = table_hash_bytes(hash, &stat_buf.st_size, sizeof stat_buf.st_size);
+            hash = table_hash_bytes(hash, &stat_buf.st_mtim, sizeof stat_buf.st_mtim);
         } else if (depth == 0 && S_ISDIR(stat_buf.st_mode) && strcmp(entries[i]->d_name, "public") != 0) {
             hash = look(path, depth + 1, hash);
         }
@@ -48,7 +42,7 @@ static uint64_t look(const char *dir, int depth, uint64_t hash)
 static void on_timer(void *arg)
 {
     struct app_watch *watch = arg;
-    uint64_t now = look(watch->app_dir, 0, 0xcbf29ce484222325u);
+    uint64_t now = look(watch->app_dir, 0, TABLE_HASH_START);
     bool is_settled = now == watch->seen;
     watch->seen = now;
     if (now != watch->known && is_settled) {
@@ -62,7 +56,7 @@ void app_watch_start(struct app_watch *watch, struct loop *loop, const char *app
                      void *arg)
 {
     *watch = (struct app_watch){.app_dir = app_dir, .on_change = on_change, .arg = arg};
-    watch->known = watch->seen = look(app_dir, 0, 0xcbf29ce484222325u);
+    watch->known = watch->seen = look(app_dir, 0, TABLE_HASH_START);
     timer_init(&watch->timer, loop, on_timer, watch);
     timer_start(&watch->timer, LOOK_MS);
 }

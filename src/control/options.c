@@ -55,6 +55,7 @@ static bool take(struct options *options, enum option_bit bit, const char *name,
         options->data_dir = value;
         return true;
     case OPTION_RUN:
+        free(options->run_dir); /* it was said twice */
         options->run_dir = mem_dup(slice_str(value));
         return true;
     case OPTION_LISTEN:

@@ -266,7 +266,7 @@ void client_receive(struct client *client, char **data, size_t *len)
     struct connection *connection = client->connection;
     struct ws_event event;
     enum ws_code code;
-    client->is_pinged = false;
+    client->pings = 0;
     while (connection->state == CONNECTION_WEBSOCKET && client_may_receive(client) &&
            connection_waiting(connection) < ROUTER_OUT_MAX) {
         enum ws_status status = ws_decode(&client->decoder, data, len, &event, &code);
@@ -302,8 +302,8 @@ void client_sweep(struct client *client, int64_t now_ms, int64_t now_s)
     } else if (silent_ms >= ROUTER_SILENT_MS) {
         metric_add(METRIC_ROUTER_SILENT, 1);
         client_close(client, WS_CODE_GOING_AWAY, "nothing was heard");
-    } else if (silent_ms >= ROUTER_PING_MS && !client->is_pinged) {
-        client->is_pinged = true;
+    } else if (silent_ms >= (client->pings + 1) * ROUTER_PING_MS) {
+        client->pings++;
         ws_frame(connection_out(client->connection), WS_PING, SLICE(""));
     }
 }

@@ -22,7 +22,7 @@ struct client {
     struct link_channel *channel;
     uint32_t id;
     bool is_attached;         /* the shard has let it in, and the socket was upgraded */
-    bool is_pinged;           /* and has not been heard since */
+    int pings;                /* sent since it was last heard */
     bool may_accept_to_close; /* `deny=close`: a refusal is a close code, not a status */
     char accept[WS_ACCEPT_LEN + 1];
     struct ws_decoder decoder;

@@ -45,14 +45,6 @@ struct link_channel {
     bool is_ending;
 };
 
-static uint64_t hash_name(const struct scope_name *name)
-{
-    struct scope_hash hash = scope_hash(name);
-    uint64_t number;
-    memcpy(&number, hash.bytes, sizeof number);
-    return number;
-}
-
 /* Channels. */
 
 static struct client *find_client(const struct link_channel *channel, uint32_t id)
@@ -127,10 +119,10 @@ struct link_channel *link_open_channel(struct link *link, const struct scope_nam
 {
     if (!link_is_up(link))
         return NULL;
-    uint64_t hash = hash_name(name);
+    uint64_t hash = scope_name_hash(name);
     for (struct table_node *node = table_find(&link->channels, hash); node != NULL; node = table_next(node)) {
         struct link_channel *channel = TABLE_ITEM(node, struct link_channel, node);
-        if (channel->name.len == name->len && memcmp(channel->name.text, name->text, name->len) == 0)
+        if (scope_name_eq(&channel->name, name))
             return channel;
     }
     return open_channel(link, name, hash);

@@ -152,7 +152,10 @@ static void sweep_connection(struct connection *connection, int64_t now_ms, int6
         if (quiet_ms > CLOSING_MS)
             connection_kill(connection);
         break;
-    case CONNECTION_WAITING:
+    case CONNECTION_WAITING: /* it is not read, so that its peer may have gone long ago */
+        if (quiet_ms > ROUTER_WAIT_MS)
+            connection_kill(connection);
+        break;
     case CONNECTION_DEAD:
         break;
     }

@@ -19,6 +19,7 @@ enum {
     ROUTER_OUT_MAX = 64 << 10,     /* bytes waiting for a socket, beyond which it is not read */
     ROUTER_HEAD_MS = 10000,        /* for a request's head to arrive */
     ROUTER_IDLE_MS = 60000,        /* of an HTTP connection between requests */
+    ROUTER_WAIT_MS = 30000,        /* for a shard's answer to a request */
     ROUTER_PING_MS = 25000,        /* of a session's silence, then a ping */
     ROUTER_SILENT_MS = 60000,      /* of a session's silence, then 1001 */
     ROUTER_THROTTLE_MS = 20,       /* between looks at sessions that send too fast */

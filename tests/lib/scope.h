@@ -33,8 +33,8 @@ void scope_upgrade(struct scope *scope, const char *definition);
 /* Who calls from now on: a token's claims, JSON with ' for ". */
 void scope_become(struct scope *scope, const char *claims);
 
-/* Decides a frame (JSON with ' for "): "committed 1", "committed 2 result=5", "rejected CODE: message", or "failed: why"
- * of the file. In a turn of its own, unless a transaction is open. Borrowed until the next call. */
+/* Decides a frame (JSON with ' for "): "committed 1", "committed 2 result=5", "rejected CODE: message", or "failed:
+ * why" of the file. In a turn of its own, unless a transaction is open. Borrowed until the next call. */
 const char *scope_decide(struct scope *scope, const char *frame);
 
 /* Runs statements as an app's, in a turn of their own, which must succeed. */

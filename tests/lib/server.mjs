@@ -47,9 +47,19 @@ function read(path) {
 
 const isGone = (pid) => /^$|^State:\s+[ZX]/m.test(read(`/proc/${pid}/status`));
 
-/* A test that fails half-way leaves no server behind. */
-const running = new Set();
-process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+/*
+ * A test that fails half-way leaves no server behind, nor what a killed one has started: each leads a process group,
+ * which stays here until nobody is left in it.
+ */
+const groups = new Set();
+function killGroup(pid) {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // nobody is left in it
+  }
+}
+process.on("exit", () => groups.forEach(killGroup));
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
 export class Server {
@@ -69,9 +79,8 @@ export class Server {
     const args = ["serve", this.source, "--dev", "--data", this.data];
     args.push("--listen", `127.0.0.1:${this.port}`, "--shards", String(this.shards));
     const env = { ...process.env, ...this.env };
-    this.process = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
-    running.add(this.process);
-    this.process.on("close", () => running.delete(this.process));
+    this.process = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, env });
+    groups.add(this.process.pid);
     this.process.stderr.pipe(createWriteStream(this.log, { flags: "a" }));
     this.ended = new Promise((done) => this.process.on("close", (status, signal) => done(signal ?? status)));
     const lines = createInterface(this.process.stdout);
@@ -85,7 +94,9 @@ export class Server {
   /** SIGTERM. Returns the exit status. */
   async stop() {
     this.process.kill("SIGTERM");
-    return this.ended;
+    const status = await this.ended;
+    groups.delete(this.process.pid);
+    return status;
   }
 
   /** What a sanitizer or an assertion, or what `pattern` matches, has said in the log; null if nothing. */
@@ -119,6 +130,7 @@ export class Server {
     this.process.kill("SIGKILL");
     await this.ended;
     await until(() => this.processes().length === 0, "all processes to follow their supervisor");
+    groups.delete(this.process.pid);
   }
 
   async killAllAndRestart() {

@@ -31,6 +31,7 @@ static const char DEFINITION[] =
     "`WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT :n) SELECT n, hex(zeroblob(500)) AS h FROM "
     "c`"
     "},"
+    "`cast`:{`args`:{`x`:`blob`},`execute`:[`SELECT 1`],`result`:`SELECT CAST(:x AS TEXT)`},"
     "`broken`:{`execute`:[`INSERT INTO notes(id) VALUES('x')`],`result`:`SELECT json_extract('{', '$')`}}";
 
 static const char TABLES[] = "CREATE TABLE notes(id TEXT PRIMARY KEY, pinned INTEGER);"
@@ -152,6 +153,12 @@ static void test_one_value_comes_alone_and_rows_as_rows(void **state)
     check(scope, "rows", "{'n':1}", "committed 6 result=[{\"id\":\"a\",\"p\":null}]");
 }
 
+static void test_a_result_can_be_read(void **state)
+{
+    check(*state, "cast", "{'x':{'$bin':'6162'}}", "committed 1 result=\"ab\"");
+    check(*state, "cast", "{'x':{'$bin':'ff'}}", "rejected CONSTRAINT: text must be UTF-8");
+}
+
 static void test_a_result_has_a_limit(void **state)
 {
     struct scope *scope = *state;
@@ -172,6 +179,7 @@ int main(void)
         SCOPE_TEST(test_checks_come_in_their_order),
         SCOPE_TEST(test_all_statements_or_none),
         SCOPE_TEST(test_one_value_comes_alone_and_rows_as_rows),
+        SCOPE_TEST(test_a_result_can_be_read),
         SCOPE_TEST(test_a_result_has_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

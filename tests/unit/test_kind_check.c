@@ -24,6 +24,10 @@
 #define IN_COMMAND IN_KIND "commands.pin."
 #define ROWID      "nothing may read rowid: it is not the same after a replay; use the primary key"
 
+/* 255 bytes */
+#define TEN  "tenletters"
+#define LONG TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "fives"
+
 struct mistake {
     const char *definition, *sql, *lines;
 };
@@ -75,6 +79,13 @@ static void test_tables_that_cannot_be_replayed(void **state)
          "room: table tags: has no primary key; rows are replayed by primary key, so give it one\n"},
         {"", "CREATE TABLE tags(n INTEGER PRIMARY KEY AUTOINCREMENT);",
          "room: table tags: uses AUTOINCREMENT; keys are minted by clients or by INTEGER PRIMARY KEY\n"},
+        {"", "CREATE TABLE tags(name TEXT PRIMARY KEY, len AS (length(name)), n INTEGER);",
+         "room: table tags: column len is a VIRTUAL generated column; make it STORED\n"},
+        {"", "CREATE TABLE tags(share REAL, n INTEGER PRIMARY KEY) WITHOUT ROWID;",
+         "room: table tags: is WITHOUT ROWID, and SQLite mixes up the types of its columns n and share when it reports "
+         "changes; declare the key's columns first, in the key's order\n"},
+        {"", "CREATE TABLE " LONG "x(n INTEGER PRIMARY KEY);",
+         "room: table " LONG "x: has a name of 256 bytes; 255 are the most\n"},
         {"", "CREATE TABLE tags(n INTEGER PRIMARY KEY ON CONFLICT Rollback);",
          "room: table tags: its SQL says ROLLBACK, which would undo other clients' writes; use ABORT\n"},
         {"",
@@ -95,6 +106,15 @@ static void test_words_that_only_look_forbidden(void **state)
                    " `ROLLBACK TO` TEXT,\n -- no AUTOINCREMENT here\n what TEXT CHECK(what <> 'it''s a ROLLBACK'),"
                    " /* nor a ROLLBACK */ last TEXT);");
     check_good(COMMAND("`execute`:[`DELETE FROM notes WHERE text = 'rollback' -- rollback`]"), NOTES);
+}
+
+static void test_tables_that_can_be_replayed(void **state)
+{
+    (void)state;
+    check_good("", "CREATE TABLE " LONG "(n INTEGER PRIMARY KEY);");
+    check_good("", "CREATE TABLE tags(n INTEGER PRIMARY KEY, share REAL) WITHOUT ROWID;");
+    check_good("", "CREATE TABLE tags(share REAL, n INTEGER PRIMARY KEY);");
+    check_good("", "CREATE TABLE tags(share REAL, name TEXT, PRIMARY KEY(name, share)) WITHOUT ROWID;");
 }
 
 static void test_tables_that_are_no_collection(void **state)
@@ -196,6 +216,8 @@ static void test_parameters_that_stand_for_nothing(void **state)
     static const struct mistake MISTAKES[] = {
         {"`open`:`:id = 1`", NOTES, IN_KIND "open: no value is known for parameter :id\n"},
         {"`open`:`@key = 1`", NOTES, IN_KIND "open: no value is known for parameter @key\n"},
+        {INSERT("`authorize`:`@key <> ''`"), NOTES,
+         IN_NOTES ".insert.authorize: no value is known for parameter @key\n"},
         {INSERT("`authorize`:`:tex <> ''`"), NOTES,
          IN_NOTES ".insert.authorize: no value is known for parameter :tex\n"},
         {INSERT("`authorize`:`? <> ''`"), NOTES, IN_NOTES ".insert.authorize: no value is known for parameter ?\n"},
@@ -307,9 +329,9 @@ static void test_several_mistakes_are_told_at_once(void **state)
                  "commands.b.execute: no value is known for parameter :x\n"},
         {"`collections`:{`notes`:{`key`:`id`},`tags`:{`key`:`id`},`lists`:{`key`:`name`}}",
          "CREATE TABLE notes(id INTEGER PRIMARY KEY AUTOINCREMENT, v AS (1)); CREATE TABLE lists(name TEXT);",
+         "room: table notes: column v is a VIRTUAL generated column; make it STORED\n"
          "room: table notes: uses AUTOINCREMENT; keys are minted by clients or by INTEGER PRIMARY KEY\n"
-         "room: table lists: has no primary key; rows are replayed by primary key, so give it one\n"
-         "room: table notes: column v is a VIRTUAL generated column; make it STORED\n" IN_NOTES
+         "room: table lists: has no primary key; rows are replayed by primary key, so give it one\n" IN_NOTES
          ".key: column id is declared INTEGER; a key needs TEXT\n" IN_KIND
          "collections.tags: the migrations in room create no table of that name\n" IN_KIND
          "collections.lists.key: \"name\" is not the primary key of the table; declare it TEXT PRIMARY KEY\n"},
@@ -338,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_migrations_that_do_not_run),
         cmocka_unit_test(test_tables_that_cannot_be_replayed),
         cmocka_unit_test(test_words_that_only_look_forbidden),
+        cmocka_unit_test(test_tables_that_can_be_replayed),
         cmocka_unit_test(test_tables_that_are_no_collection),
         cmocka_unit_test(test_keys_that_are_none),
         cmocka_unit_test(test_keys_that_are_good),

@@ -34,7 +34,7 @@ static const char TABLES[] =
     "CREATE TABLE free(id TEXT PRIMARY KEY, a, b TEXT NOT NULL DEFAULT 'b', c INTEGER CHECK(c > 0), u TEXT UNIQUE,"
     " len AS (length(b)) STORED);"
     "CREATE TABLE children(id TEXT PRIMARY KEY, parent TEXT REFERENCES free);"
-    "CREATE TABLE sums(id TEXT PRIMARY KEY, n INTEGER DEFAULT 5);"
+    "CREATE TABLE sums(id TEXT PRIMARY KEY, n INTEGER DEFAULT 5, at INTEGER DEFAULT (now_ms()));"
     "CREATE TABLE asked(id TEXT PRIMARY KEY, text TEXT, n INTEGER);"
     "CREATE TABLE guests(id TEXT PRIMARY KEY);"
     "CREATE TABLE locked(id TEXT PRIMARY KEY, text TEXT);"
@@ -100,7 +100,7 @@ static void test_a_rule_sees_the_row_as_it_will_be(void **state)
     struct scope *scope = *state;
     check(scope, "sums", INSERT("a", ""), "committed 1");         /* the default, doubled */
     check(scope, "sums", INSERT("b", "'n':1000"), "committed 2"); /* what is set is not the client's to say */
-    check_rows(scope, "SELECT id, n FROM sums", "a,10 b,10");
+    check_rows(scope, "SELECT id, n, at FROM sums", "a,10," NOW " b,10," NOW);
     check(scope, "notes", INSERT("a", "'text':'spam'"),
           "rejected FORBIDDEN: not allowed to insert this row of 'notes'");
     check(scope, "notes", INSERT("a", ""), "rejected FORBIDDEN: not allowed to insert this row of 'notes'"); /* NULL */

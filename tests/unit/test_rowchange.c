@@ -11,124 +11,15 @@
 
 #include <cmocka.h>
 
-#include "shards/log/rowchange.h"
-#include "tests/lib/rows.h"
-
-enum { TABLES_MAX = 32 };
-
-/* A database, and one that is brought after it. */
-struct pair {
-    sqlite3 *original, *copy;
-    struct row_table tables[TABLES_MAX];
-    size_t n_tables;
-    struct buf changes; /* since the last replay */
-    int expected;       /* what writing a change says */
-};
-
-static void run(sqlite3 *db, const char *sql)
-{
-    char *why = NULL;
-    if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
-        fail_msg("%s: %s", sql, why);
-}
-
-static struct row_table *find_table(struct pair *pair, const char *name)
-{
-    for (size_t i = 0; i < pair->n_tables; i++)
-        if (strcmp(pair->tables[i].name, name) == 0)
-            return &pair->tables[i];
-    fail_msg("the hook names a table %s", name);
-    return NULL;
-}
-
-static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const char *name, sqlite3_int64 old_rowid,
-                      sqlite3_int64 new_rowid)
-{
-    struct pair *pair = arg;
-    (void)schema;
-    (void)old_rowid;
-    (void)new_rowid;
-    assert_int_equal(rowchange_write(&pair->changes, find_table(pair, name), db, op), pair->expected);
-}
-
-static void read_tables(struct pair *pair)
-{
-    sqlite3_stmt *names = NULL;
-    sqlite3_prepare_v2(pair->original, "SELECT name FROM sqlite_schema WHERE type = 'table'", -1, &names, NULL);
-    while (sqlite3_step(names) == SQLITE_ROW) {
-        assert_in_range(pair->n_tables, 0, TABLES_MAX - 1);
-        assert_true(row_table_read(&pair->tables[pair->n_tables++], pair->original,
-                                   (const char *)sqlite3_column_text(names, 0)));
-    }
-    sqlite3_finalize(names);
-}
-
-/* Both begin as `schema` makes them. Only the original runs triggers and foreign keys, as only the server does. */
-static void pair_open(struct pair *pair, const char *schema)
-{
-    *pair = (struct pair){0};
-    sqlite3_open(":memory:", &pair->original);
-    sqlite3_open(":memory:", &pair->copy);
-    run(pair->original, schema);
-    run(pair->copy, schema);
-    sqlite3_db_config(pair->original, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
-    sqlite3_db_config(pair->copy, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    read_tables(pair);
-    sqlite3_preupdate_hook(pair->original, on_change, pair);
-}
-
-static void pair_close(struct pair *pair)
-{
-    for (size_t i = 0; i < pair->n_tables; i++)
-        row_table_release(&pair->tables[i]);
-    buf_release(&pair->changes);
-    assert_int_equal(sqlite3_close(pair->original), SQLITE_OK);
-    assert_int_equal(sqlite3_close(pair->copy), SQLITE_OK);
-}
-
-/* Takes the change at the front of `changes`. */
-static void replay_one(struct pair *pair, struct slice *changes)
-{
-    enum rowchange_op op;
-    struct slice name;
-    assert_true(rowchange_head(*changes, &op, &name));
-    char *text = mem_dup(name);
-    const struct row_table *table = find_table(pair, text);
-    free(text);
-    sqlite3_stmt *statement = rowchange_prepare(table, pair->copy, op);
-    assert_non_null(statement);
-    assert_true(rowchange_bind(changes, table, op, statement));
-    if (sqlite3_step(statement) != SQLITE_DONE || sqlite3_changes(pair->copy) != 1)
-        fail_msg("%s: %d rows, %s", sqlite3_expanded_sql(statement), sqlite3_changes(pair->copy),
-                 sqlite3_errmsg(pair->copy));
-    sqlite3_finalize(statement);
-}
-
-static void replay(struct pair *pair)
-{
-    struct slice changes = buf_slice(&pair->changes);
-    while (changes.len > 0)
-        replay_one(pair, &changes);
-    pair->changes.len = 0;
-}
-
-static void check_equal(struct pair *pair)
-{
-    struct buf original = {0}, copy = {0};
-    rows_print(&original, pair->original);
-    rows_print(&copy, pair->copy);
-    assert_string_equal(copy.data, original.data);
-    buf_release(&original);
-    buf_release(&copy);
-}
+#include "tests/lib/pair.h"
 
 /* Runs the statements, replays what they changed, and compares. */
 static void check(struct pair *pair, const char *sql)
 {
-    run(pair->original, sql);
+    pair_run(pair->original, sql);
     assert_int_not_equal(pair->changes.len, 0);
-    replay(pair);
-    check_equal(pair);
+    pair_replay(pair);
+    pair_check(pair);
 }
 
 /* ---- tables ---- */
@@ -247,8 +138,8 @@ static void test_a_change_that_does_not_fit_is_told(void **state)
         char schema[200];
         snprintf(schema, sizeof schema, "CREATE TABLE t(id TEXT PRIMARY KEY ON CONFLICT %s)", CLAUSES[i]);
         pair_open(&pair, schema);
-        run(pair.original, "INSERT INTO t VALUES('a')");
-        run(pair.copy, "INSERT INTO t VALUES('a')");
+        pair_run(pair.original, "INSERT INTO t VALUES('a')");
+        pair_run(pair.copy, "INSERT INTO t VALUES('a')");
         struct slice changes = buf_slice(&pair.changes);
         assert_true(rowchange_head(changes, &op, &name));
         sqlite3_stmt *statement = rowchange_prepare(&pair.tables[0], pair.copy, op);
@@ -292,14 +183,14 @@ static void test_a_key_that_is_null_is_told(void **state)
     pair_open(&pair, "CREATE TABLE t(a TEXT, b INT, n, PRIMARY KEY(a, b)); INSERT INTO t VALUES('old', NULL, 1);"
                      "CREATE TABLE n(n INTEGER PRIMARY KEY);");
     pair.expected = SQLITE_CONSTRAINT_NOTNULL;
-    run(pair.original, "INSERT INTO t VALUES('x', NULL, 1)");
-    run(pair.original, "UPDATE t SET n = 2 WHERE a = 'old'");
-    run(pair.original, "DELETE FROM t WHERE a = 'old'");
+    pair_run(pair.original, "INSERT INTO t VALUES('x', NULL, 1)");
+    pair_run(pair.original, "UPDATE t SET n = 2 WHERE a = 'old'");
+    pair_run(pair.original, "DELETE FROM t WHERE a = 'old'");
     pair.expected = SQLITE_OK;
-    run(pair.original, "INSERT INTO t VALUES('y', 1, NULL)");
-    run(pair.original, "INSERT INTO n VALUES(NULL)"); /* SQLite makes a number of it */
+    pair_run(pair.original, "INSERT INTO t VALUES('y', 1, NULL)");
+    pair_run(pair.original, "INSERT INTO n VALUES(NULL)"); /* SQLite makes a number of it */
     pair.expected = SQLITE_CONSTRAINT_NOTNULL;
-    run(pair.original, "UPDATE t SET a = NULL WHERE a = 'y'");
+    pair_run(pair.original, "UPDATE t SET a = NULL WHERE a = 'y'");
     pair_close(&pair);
 }
 
@@ -312,9 +203,9 @@ static void test_a_value_that_sqlite_cannot_say_is_told(void **state)
     pair.tables[0] = pair.tables[1];
     pair.tables[0].name = right.name; /* with columns that are not there */
     pair.expected = SQLITE_RANGE;
-    run(pair.original, "INSERT INTO t VALUES('x')");
-    run(pair.original, "UPDATE t SET id = 'y'");
-    run(pair.original, "DELETE FROM t");
+    pair_run(pair.original, "INSERT INTO t VALUES('x')");
+    pair_run(pair.original, "UPDATE t SET id = 'y'");
+    pair_run(pair.original, "DELETE FROM t");
     pair.tables[0] = right;
     pair_close(&pair);
 }
@@ -404,9 +295,9 @@ static void test_values_as_keys(void **state)
             pair_open(&pair, sql);
             for (size_t j = 0; j < N_VALUES; j++) {
                 snprintf(sql, sizeof sql, "INSERT OR IGNORE INTO t VALUES(%s, %zu)", VALUES[j], j);
-                run(pair.original, sql);
+                pair_run(pair.original, sql);
             }
-            replay(&pair);
+            pair_replay(&pair);
             check(&pair, "UPDATE t SET n = n + 1");
             check(&pair, "UPDATE t SET k = 'moved' WHERE n = 2");
             check(&pair, "DELETE FROM t");
@@ -424,7 +315,7 @@ static void test_what_is_cut_off_is_told(void **state)
     enum rowchange_op op;
     struct slice name;
     pair_open(&pair, "CREATE TABLE t(id TEXT PRIMARY KEY, a, b, c)");
-    run(pair.original, "INSERT INTO t VALUES('key', 1, x'0102', 2.5)");
+    pair_run(pair.original, "INSERT INTO t VALUES('key', 1, x'0102', 2.5)");
     for (size_t len = 0; len < pair.changes.len; len++) {
         struct slice cut = slice_of(pair.changes.data, len);
         if (!rowchange_head(cut, &op, &name))
@@ -433,8 +324,8 @@ static void test_what_is_cut_off_is_told(void **state)
         assert_false(rowchange_bind(&cut, &pair.tables[0], op, statement));
         sqlite3_finalize(statement);
     }
-    replay(&pair);
-    check_equal(&pair);
+    pair_replay(&pair);
+    pair_check(&pair);
     pair_close(&pair);
 }
 
@@ -579,13 +470,13 @@ static char *random_statement(struct random *random, const struct pair *pair)
 static bool try(struct pair *pair, const char *sql)
 {
     size_t before = pair->changes.len;
-    run(pair->original, "SAVEPOINT s");
+    pair_run(pair->original, "SAVEPOINT s");
     bool ok = sqlite3_exec(pair->original, sql, NULL, NULL, NULL) == SQLITE_OK;
     if (!ok) {
-        run(pair->original, "ROLLBACK TO s");
+        pair_run(pair->original, "ROLLBACK TO s");
         pair->changes.len = before;
     }
-    run(pair->original, "RELEASE s");
+    pair_run(pair->original, "RELEASE s");
     return ok;
 }
 
@@ -603,8 +494,8 @@ static void test_random_statements(void **state)
             n_well += try(&pair, sql);
             sqlite3_free(sql);
             if (i % TURN == 0) {
-                replay(&pair);
-                check_equal(&pair);
+                pair_replay(&pair);
+                pair_check(&pair);
             }
         }
         pair_close(&pair);

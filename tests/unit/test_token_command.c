@@ -16,31 +16,14 @@
 #include "proto/json.h"
 #include "src/control/token_command.h"
 #include "src/router/token.h"
+#include "tests/lib/output.h"
 
 /* ---- the command, run with its output caught ---- */
 
 struct result {
     int status;
-    char out[16384], err[16384];
+    struct output output;
 };
-
-static int redirect(FILE *stream, FILE *to)
-{
-    fflush(stream);
-    int saved = dup(fileno(stream));
-    assert_true(saved >= 0 && dup2(fileno(to), fileno(stream)) >= 0);
-    return saved;
-}
-
-static void restore(FILE *stream, int saved, FILE *from, char *ret_text, size_t size)
-{
-    fflush(stream);
-    dup2(saved, fileno(stream));
-    close(saved);
-    rewind(from);
-    ret_text[fread(ret_text, 1, size - 1, from)] = '\0';
-    fclose(from);
-}
 
 /* `arguments` end with NULL. */
 static struct result run(const char *const *arguments)
@@ -52,11 +35,9 @@ static struct result run(const char *const *arguments)
         argc++;
     }
     struct result result;
-    FILE *out = tmpfile(), *err = tmpfile();
-    int saved_out = redirect(stdout, out), saved_err = redirect(stderr, err);
+    output_catch(&result.output);
     result.status = token_command(argc, argv);
-    restore(stdout, saved_out, out, result.out, sizeof result.out);
-    restore(stderr, saved_err, err, result.err, sizeof result.err);
+    output_restore(&result.output);
     return result;
 }
 
@@ -112,8 +93,8 @@ static void test_ann_gets_a_token_for_the_chat(void **state)
     (void)state;
     struct result result = RUN("--app", "chat", "--sub", "ann");
     assert_int_equal(result.status, 0);
-    assert_string_equal(result.err, "");
-    cJSON *claims = verify(result.out);
+    assert_string_equal(result.output.err, "");
+    cJSON *claims = verify(result.output.out);
     expect_claim(claims, "sub", "\"ann\"");
     expect_claim(claims, "aud", "\"chat\"");
     assert_true(lifetime_s(claims) == 3600);
@@ -126,9 +107,9 @@ static void test_the_app_is_a_folder_or_a_name(void **state)
     assert_int_equal(RUN("--app", "examples/chat", "--sub", "ann").status, 0);
     struct result result = RUN("--app", "chess", "--sub", "ann");
     assert_int_equal(result.status, 1);
-    assert_string_equal(result.out, "");
-    assert_string_equal(result.err, "skerry token: --app chess: there is neither chess/app.json nor "
-                                    "examples/chess/app.json\n");
+    assert_string_equal(result.output.out, "");
+    assert_string_equal(result.output.err, "skerry token: --app chess: there is neither chess/app.json nor "
+                                           "examples/chess/app.json\n");
 }
 
 static void test_claims_are_json_or_text(void **state)
@@ -137,7 +118,7 @@ static void test_claims_are_json_or_text(void **state)
     struct result result = RUN("--app=chat", "--sub=7", "--claim", "rooms=[\"tea\",2]", "--claim", "admin=true",
                                "--claim", "zip=01234", "--claim", "name=Ann \"A\" = x", "--claim", "none=");
     assert_int_equal(result.status, 0);
-    cJSON *claims = verify(result.out);
+    cJSON *claims = verify(result.output.out);
     expect_claim(claims, "sub", "\"7\"");
     expect_claim(claims, "rooms", "[\"tea\",2]");
     expect_claim(claims, "admin", "true");
@@ -157,7 +138,7 @@ static void test_ttl_has_units(void **state)
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         struct result result = RUN("--app", "chat", "--sub", "ann", "--ttl", CASES[i].ttl);
         assert_int_equal(result.status, 0);
-        cJSON *claims = verify(result.out);
+        cJSON *claims = verify(result.output.out);
         assert_true(lifetime_s(claims) == CASES[i].seconds);
         cJSON_Delete(claims);
     }
@@ -168,8 +149,8 @@ static void test_help_is_printed(void **state)
     (void)state;
     struct result result = RUN("--help");
     assert_int_equal(result.status, 0);
-    assert_string_equal(result.err, "");
-    assert_non_null(strstr(result.out, "Usage: skerry token --app APP --sub WHO"));
+    assert_string_equal(result.output.err, "");
+    assert_non_null(strstr(result.output.out, "Usage: skerry token --app APP --sub WHO"));
 }
 
 /* ---- what it refuses ---- */
@@ -202,8 +183,8 @@ static void test_wrong_arguments_are_named_in_one_line(void **state)
         struct buf expected = {0};
         buf_printf(&expected, "skerry token: %s\n", CASES[i].line);
         assert_int_equal(result.status, 2);
-        assert_string_equal(result.out, "");
-        assert_string_equal(result.err, expected.data);
+        assert_string_equal(result.output.out, "");
+        assert_string_equal(result.output.err, expected.data);
         buf_release(&expected);
     }
 }
@@ -216,8 +197,8 @@ static void test_a_token_that_no_server_takes_is_not_printed(void **state)
     sub[sizeof sub - 1] = '\0';
     struct result result = RUN("--app", "chat", "--sub", sub);
     assert_int_equal(result.status, 1);
-    assert_string_equal(result.out, "");
-    assert_non_null(strstr(result.err, "no server takes more than 8192; shorten its claims\n"));
+    assert_string_equal(result.output.out, "");
+    assert_non_null(strstr(result.output.err, "no server takes more than 8192; shorten its claims\n"));
 }
 
 int main(void)

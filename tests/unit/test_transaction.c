@@ -14,7 +14,9 @@
 static const char DEFINITION[] =
     "`collections`:{`notes`:{`key`:`id`,`insert`:{`set`:{`at`:`now_ms()`}},`update`:{},`delete`:{}},"
     "`links`:{`key`:`id`,`insert`:{},`update`:{}},`totals`:{`key`:`id`}},"
-    "`commands`:{`mint`:{`args`:{`id`:`blob`},`execute`:[`INSERT INTO links(id) VALUES(:id)`]},"
+    "`commands`:{`write`:{`args`:{`x`:`blob`},`execute`:[`INSERT INTO notes VALUES(CAST(:x AS TEXT), 'x', 1)`]},"
+    "`fill`:{`args`:{`x`:`blob`},`execute`:[`INSERT INTO notes VALUES('k', CAST(:x AS TEXT), 1)`]},"
+    "`mint`:{`args`:{`id`:`blob`},`execute`:[`INSERT INTO links(id) VALUES(:id)`]},"
     "`count`:{`execute`:[`SELECT 1`],`result`:`SELECT count(*) FROM notes`}}";
 
 static const char TABLES[] =
@@ -139,6 +141,16 @@ static void test_a_key_is_text_and_not_empty(void **state)
     assert_string_equal(scope_query(scope, "SELECT count(*) FROM links"), "0");
 }
 
+/* SQL can make text of any bytes, but a message with it could not be decoded. */
+static void test_text_is_utf8(void **state)
+{
+    struct scope *scope = *state;
+    check(scope, CALL("t1", "fill", "{'x':{'$bin':'61ff'}}"), "rejected CONSTRAINT: text must be UTF-8");
+    check(scope, CALL("t2", "write", "{'x':{'$bin':'c0'}}"), "rejected CONSTRAINT: text must be UTF-8");
+    check(scope, CALL("t3", "write", "{'x':{'$bin':'c3a4'}}"), "committed 3");
+    assert_string_equal(scope_query(scope, "SELECT id FROM notes"), "\xc3\xa4");
+}
+
 /* ---- the same id again ---- */
 
 static void check_replay(struct scope *scope)
@@ -220,6 +232,7 @@ int main(void)
         SCOPE_TEST(test_one_of_a_turn_does_not_disturb_the_others),
         SCOPE_TEST(test_a_deferred_foreign_key_may_be_met_late),
         SCOPE_TEST(test_a_key_is_text_and_not_empty),
+        SCOPE_TEST(test_text_is_utf8),
         SCOPE_TEST(test_a_repeat_gets_the_first_outcome_and_does_nothing),
         SCOPE_TEST(test_an_id_is_of_a_transaction_of_any_sort),
         SCOPE_TEST(test_the_same_id_of_another_is_another),

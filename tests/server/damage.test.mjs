@@ -27,10 +27,12 @@ function converse(url, sent, isLast) {
 
 /** Overwrites the page that holds `text` in the only scope's file. */
 function damage(data, text) {
-  const path = readdirSync(data, { recursive: true }).find((name) => name.endsWith(".db"));
-  const at = readFileSync(join(data, path)).indexOf(text);
+  const slots = readdirSync(data).filter((name) => /^\d+$/.test(name));
+  const files = slots.flatMap((slot) => readdirSync(join(data, slot)).map((name) => join(data, slot, name)));
+  const path = files.find((name) => name.endsWith(".db"));
+  const at = readFileSync(path).indexOf(text);
   assert.ok(at > 0, `${text} is in the file`);
-  const file = openSync(join(data, path), "r+");
+  const file = openSync(path, "r+");
   writeSync(file, Buffer.alloc(PAGE, "Z"), 0, PAGE, at - (at % PAGE));
   closeSync(file);
 }

@@ -1,0 +1,302 @@
+#include "tests/lib/stage.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "shards/feed/session.h"
+#include "tests/lib/mpjson.h"
+
+/* ---- what the stage stands in for ---- */
+
+int64_t stage_wall_ms = 1800000000000, stage_mono_us = 1000000;
+unsigned stage_n_records;
+
+int64_t clock_wall_ms(void)
+{
+    return stage_wall_ms++;
+}
+
+int64_t clock_mono_us(void)
+{
+    return stage_mono_us;
+}
+
+struct buf *journal_begin(struct journal *journal)
+{
+    static struct buf record;
+    (void)journal;
+    record.len = 0;
+    return &record;
+}
+
+void journal_end(struct journal *journal)
+{
+    (void)journal;
+    stage_n_records++;
+}
+
+uint64_t journal_position(const struct journal *journal)
+{
+    (void)journal;
+    return stage_n_records;
+}
+
+static bool allows_blank(void *shard, const struct kind *kind, const struct scope_name *name,
+                         const struct claims *claims, int64_t now_ms)
+{
+    struct database database;
+    sqlite3_stmt *open = NULL;
+    (void)shard;
+    enum err err = kind_open_blank(kind, &database, NULL);
+    assert(err == ERR_OK);
+    bool allowed = database_allows(&database, kind, name->id, claims, now_ms, &open);
+    sqlite3_finalize(open);
+    database_close(&database);
+    return allowed;
+}
+
+/* ---- the beginning and the end ---- */
+
+static struct channel *open_channel(struct stage *stage)
+{
+    static char router; /* only that there is one matters: what is collected is taken before it goes there */
+    return channel_new(stage->actor, (struct h2_stream *)(void *)&router);
+}
+
+static void load(struct stage *stage, const char *definition, const char *sql)
+{
+    struct buf whole = {0};
+    buf_printf(&whole, "%s%s%s", strstr(definition, "`open`") == NULL ? "`open`:`1`" : "",
+               strstr(definition, "`open`") == NULL && *definition != '\0' ? "," : "", definition);
+    room_open(&stage->room, whole.data, sql);
+    if (stage->room.kind == NULL)
+        fprintf(stderr, "%s", room_problems(&stage->room));
+    assert(stage->room.kind != NULL);
+    buf_release(&whole);
+}
+
+void stage_open(struct stage *stage, const char *definition, const char *sql)
+{
+    struct scope_name name;
+    *stage = (struct stage){.base = 0};
+    load(stage, definition, sql);
+    stage->data = folder_at(&stage->room.folder, "data");
+    int failed = mkdir(stage->data.text, 0700);
+    bool parsed = scope_name_parse(SLICE("test/room/tea"), &name);
+    assert(failed == 0 && parsed);
+    struct list *lists[] = {&stage->dirty, &stage->unsaved, &stage->collecting, &stage->bursts};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        list_init(lists[i]);
+    stage->host = (struct actor_host){.data_dir = stage->data.text,
+                                      .dirty = &stage->dirty,
+                                      .unsaved = &stage->unsaved,
+                                      .collecting = &stage->collecting,
+                                      .bursts = &stage->bursts,
+                                      .allows_blank = allows_blank};
+    stage->actor = actor_new(&stage->host, &name, stage->room.kind);
+    stage->channel = open_channel(stage);
+}
+
+void stage_close(struct stage *stage)
+{
+    actor_free(stage->actor);
+    for (int i = 0; i < STAGE_SESSIONS; i++)
+        buf_release(&stage->heard[i]);
+    room_close(&stage->room);
+}
+
+/* ---- what goes in ---- */
+
+static void request(struct stage *stage, enum envelope_type type, uint32_t session, struct slice payload)
+{
+    actor_request(stage->actor, stage->channel, &(struct envelope){type, session, payload});
+}
+
+void stage_attach(struct stage *stage, uint32_t session, const char *claims)
+{
+    cJSON *json = mpjson_parse(claims);
+    char *text = cJSON_PrintUnformatted(json);
+    request(stage, ENVELOPE_ATTACH, session, slice_str(text));
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+
+void stage_detach(struct stage *stage, uint32_t session)
+{
+    request(stage, ENVELOPE_DETACH, session, SLICE(""));
+}
+
+void stage_send(struct stage *stage, uint32_t session, const char *frame)
+{
+    struct buf message = {0};
+    cJSON *json = mpjson_parse(frame);
+    mpjson_write(json, &message);
+    request(stage, ENVELOPE_MESSAGE, session, buf_slice(&message));
+    buf_release(&message);
+    cJSON_Delete(json);
+}
+
+void stage_sub(struct stage *stage, uint32_t session, const char *collection, int since)
+{
+    struct buf frame = {0};
+    buf_printf(&frame, "{'t':'sub','subId':'%s','collection':'%s'", collection, collection);
+    if (since != STAGE_NO_SINCE)
+        buf_printf(&frame, ",'since':'%" PRIu64 "'", stage->base + (uint64_t)(int64_t)since);
+    buf_printf(&frame, "}");
+    stage_send(stage, session, frame.data);
+    buf_release(&frame);
+}
+
+static void print_op(struct buf *frame, const char *op, int len)
+{
+    static const char SIGNS[] = "+~-";
+    static const char *const NAMES[] = {"insert", "update", "delete"};
+    const char *text = memchr(op, '=', (size_t)len);
+    int key_len = (int)(text == NULL ? len : text - op) - 1;
+    buf_printf(frame, "{'type':'%s','key':'%.*s'", NAMES[strchr(SIGNS, *op) - SIGNS], key_len, op + 1);
+    if (text != NULL)
+        buf_printf(frame, ",'cols':{'text':'%.*s'}", (int)(op + len - text - 1), text + 1);
+    buf_printf(frame, "}");
+}
+
+void stage_mut(struct stage *stage, uint32_t session, const char *tx, const char *ops)
+{
+    struct buf frame = {0};
+    buf_printf(&frame, "{'t':'mut','txId':'%s','collection':'notes','ops':[", tx);
+    for (const char *op = ops; *op != '\0'; op += strspn(op, " ")) {
+        size_t len = strcspn(op, " ");
+        buf_printf(&frame, "%s", op == ops ? "" : ",");
+        print_op(&frame, op, (int)len);
+        op += len;
+    }
+    buf_printf(&frame, "]}");
+    stage_send(stage, session, frame.data);
+    buf_release(&frame);
+}
+
+void stage_set_credit(struct stage *stage, uint32_t session, int64_t bytes)
+{
+    struct session *found = channel_find(stage->channel, session);
+    assert(found != NULL);
+    found->credit = bytes;
+    actor_mark_dirty(stage->actor);
+}
+
+/* ---- what comes out ---- */
+
+static const char *text_of(const cJSON *frame, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItem(frame, name);
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static void print_seq(const struct stage *stage, struct buf *text, const cJSON *frame)
+{
+    uint64_t seq = strtoull(text_of(frame, "seq"), NULL, 10);
+    if (seq == 0)
+        buf_printf(text, " none");
+    else
+        buf_printf(text, " %" PRId64, (int64_t)(seq - stage->base));
+}
+
+static void print_row(struct buf *text, const char *key, const cJSON *row)
+{
+    const char *value = text_of(row, "text");
+    buf_printf(text, " %s", key);
+    if (value != NULL)
+        buf_printf(text, "=%s", value);
+}
+
+static void print_rejection(struct buf *text, const cJSON *frame)
+{
+    const cJSON *error = cJSON_GetObjectItem(frame, "error");
+    const char *code = text_of(error, "code");
+    buf_printf(text, " %s: %s", code == NULL ? "-" : code, text_of(error, "message"));
+}
+
+static void print_frame(const struct stage *stage, struct buf *text, const cJSON *frame)
+{
+    static const char *const IDS[] = {"sub", "txId", "fetchId"};
+    const char *type = text_of(frame, "t"), *op = text_of(frame, "op"), *key = text_of(frame, "key");
+    const cJSON *result = cJSON_GetObjectItem(frame, "result");
+    buf_printf(text, "%s", type);
+    for (size_t i = 0; i < sizeof IDS / sizeof *IDS; i++)
+        if (text_of(frame, IDS[i]) != NULL)
+            buf_printf(text, " %s", text_of(frame, IDS[i]));
+    if (op != NULL)
+        buf_printf(text, " %s", op);
+    if (key != NULL)
+        print_row(text, key, cJSON_GetObjectItem(frame, op == NULL ? "row" : "cols"));
+    if (strcmp(type, "rejected") == 0)
+        print_rejection(text, frame);
+    else if (strcmp(type, "snap") != 0 && text_of(frame, "seq") != NULL)
+        print_seq(stage, text, frame);
+    if (result != NULL) {
+        char *printed = cJSON_PrintUnformatted(result);
+        buf_printf(text, " result=%s", strlen(printed) > 40 ? "..." : printed);
+        cJSON_free(printed);
+    }
+}
+
+static void print_envelope(const struct stage *stage, struct buf *text, const struct envelope *envelope)
+{
+    uint16_t code;
+    uint32_t bytes;
+    struct slice reason, message = envelope->payload;
+    if (envelope->type == ENVELOPE_ATTACHED) {
+        buf_printf(text, "attached");
+    } else if (envelope->type == ENVELOPE_DENIED) {
+        buf_printf(text, "denied");
+    } else if (envelope_close(envelope, &code, &reason)) {
+        buf_printf(text, "close %u %.*s", code, (int)reason.len, reason.data);
+    } else if (envelope_credit(envelope, &bytes)) {
+        buf_printf(text, "credit %u", bytes);
+    } else {
+        assert(envelope->type == ENVELOPE_MESSAGE);
+        cJSON *frame = mpjson_read(&message);
+        print_frame(stage, text, frame);
+        cJSON_Delete(frame);
+    }
+    buf_printf(text, "\n");
+}
+
+static void hear(struct stage *stage, struct channel *channel)
+{
+    struct slice bytes = buf_slice(&channel->collected);
+    struct envelope envelope;
+    while (envelope_decode(&bytes, &envelope) == ENVELOPE_DONE) {
+        assert(envelope.session < STAGE_SESSIONS);
+        print_envelope(stage, &stage->heard[envelope.session], &envelope);
+    }
+    assert(bytes.len == 0);
+    channel->collected.len = 0;
+}
+
+/* The shard's turn, as far as this scope is concerned. */
+void stage_turn(struct stage *stage)
+{
+    struct list *link;
+    bool had_file = stage->actor->feed.file != NULL;
+    list_remove(&stage->actor->dirty_link);
+    actor_decide(stage->actor);
+    if (!had_file && stage->base == 0 && stage->actor->feed.file != NULL)
+        stage->base = stage->actor->feed.file->log.floors[0];
+    if (actor_release(stage->actor))
+        actor_mark_dirty(stage->actor);
+    while ((link = list_pop(&stage->collecting)) != NULL)
+        hear(stage, LIST_ITEM(link, struct channel, collecting_link));
+}
+
+const char *stage_heard(struct stage *stage, uint32_t session)
+{
+    static struct buf text;
+    struct buf *heard = &stage->heard[session];
+    text.len = 0;
+    buf_printf(&text, "%.*s", (int)heard->len, heard->len == 0 ? "" : heard->data);
+    heard->len = 0;
+    return text.data;
+}
