@@ -321,7 +321,8 @@ bool actor_save(struct actor *actor)
 {
     if (list_is_empty(&actor->unsaved_link))
         return true;
-    bool ok = actor->feed.file == NULL ? open_file(actor, false) : checkpoint(actor);
+    bool ok = (actor->feed.file == NULL ? open_file(actor, false) : checkpoint(actor)) &&
+              list_is_empty(&actor->unsaved_link); /* else the file is there no more */
     actor->save_after_us = ok ? 0 : clock_mono_us() + ACTOR_SAVE_AGAIN_MS * 1000;
     return ok;
 }
