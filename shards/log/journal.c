@@ -6,10 +6,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/background.h"
 #include "base/file.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -26,11 +26,9 @@ struct segment {
 
 struct journal {
     char *dir;
-    struct loop *loop;
     void (*on_durable)(void *arg);
     void *arg;
-    int wake_fd;
-    struct watch wake;
+    struct background *syncer;
 
     /* The loop's. */
     struct buf batch; /* records of the turn, with room for their headers */
@@ -40,14 +38,12 @@ struct journal {
 
     /* Shared, under the lock. */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
     struct buf waiting; /* flushed, not yet taken */
     uint64_t synced;
     uint64_t released;
-    bool is_stopping;
 
     /* The syncer's. */
-    pthread_t syncer;
+    struct buf taken; /* empty between its rounds */
     struct segment *current;
     size_t offset;           /* in the current segment, where the next record goes */
     uint64_t written;        /* position behind the last record that was written */
@@ -203,53 +199,40 @@ static void append(struct journal *journal, struct buf *batch)
         die(journal, "sync");
 }
 
-/* Waits for a batch and takes it. False when there is none and none will come. */
-static bool take_batch(struct journal *journal, struct buf *batch)
+static void take_batch(struct journal *journal)
 {
     pthread_mutex_lock(&journal->lock);
-    while (journal->waiting.len == 0 && !journal->is_stopping)
-        pthread_cond_wait(&journal->changed, &journal->lock);
-    struct buf empty = *batch;
-    empty.len = 0;
-    *batch = journal->waiting;
+    struct buf empty = journal->taken;
+    journal->taken = journal->waiting;
     journal->waiting = empty; /* two buffers, which swap places */
     uint64_t released = journal->released;
     pthread_mutex_unlock(&journal->lock);
     reuse_released(journal, released);
-    return batch->len > 0;
 }
 
 static void tell_synced(struct journal *journal)
 {
-    uint64_t one = 1;
     pthread_mutex_lock(&journal->lock);
     journal->synced = journal->written;
     pthread_mutex_unlock(&journal->lock);
-    if (write(journal->wake_fd, &one, sizeof one) < 0)
-        die(journal, "wake");
 }
 
-static void *run_syncer(void *arg)
+static void sync_batch(void *arg)
 {
     struct journal *journal = arg;
-    struct buf batch = {0};
-    while (take_batch(journal, &batch)) {
-        append(journal, &batch);
-        tell_synced(journal);
-    }
-    buf_release(&batch);
-    return NULL;
+    take_batch(journal);
+    if (journal->taken.len == 0) /* the round before took it */
+        return;
+    append(journal, &journal->taken);
+    journal->taken.len = 0;
+    tell_synced(journal);
 }
 
 /* The loop's side. */
 
-static void on_wake(void *arg, unsigned ready)
+static void on_synced(void *arg)
 {
     struct journal *journal = arg;
-    uint64_t ignored;
-    (void)ready;
-    if (read(journal->wake_fd, &ignored, sizeof ignored) < 0)
-        return;
     pthread_mutex_lock(&journal->lock);
     journal->durable = journal->synced;
     pthread_mutex_unlock(&journal->lock);
@@ -279,9 +262,9 @@ static void release_memory(struct journal *journal)
             segment_free(LIST_ITEM(link, struct segment, link));
     segment_free(journal->current);
     pthread_mutex_destroy(&journal->lock);
-    pthread_cond_destroy(&journal->changed);
     buf_release(&journal->batch);
     buf_release(&journal->waiting);
+    buf_release(&journal->taken);
     free(journal->dir);
     free(journal);
 }
@@ -290,22 +273,17 @@ struct journal *journal_open(const char *dir, struct loop *loop, void (*on_durab
                              struct problems *problems)
 {
     struct journal *journal = mem_zero(1, sizeof *journal);
-    *journal = (struct journal){.dir = mem_dup(slice_str(dir)), .loop = loop, .on_durable = on_durable, .arg = arg};
+    *journal = (struct journal){.dir = mem_dup(slice_str(dir)), .on_durable = on_durable, .arg = arg};
     list_init(&journal->full);
     list_init(&journal->spare);
     pthread_mutex_init(&journal->lock, NULL);
-    pthread_cond_init(&journal->changed, NULL);
     if (!prepare(journal)) {
         problems_add(problems, "%s: the journal's files cannot be made: %s", dir, strerror(errno));
         release_memory(journal);
         return NULL;
     }
     begin_segment(journal);
-    journal->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    watch_init(&journal->wake, loop, journal->wake_fd, on_wake, journal);
-    watch_want(&journal->wake, WATCH_READ);
-    int failed = pthread_create(&journal->syncer, NULL, run_syncer, journal);
-    assert(journal->wake_fd >= 0 && failed == 0);
+    journal->syncer = background_new(loop, sync_batch, on_synced, journal);
     return journal;
 }
 
@@ -314,13 +292,7 @@ void journal_close(struct journal *journal)
     if (journal == NULL)
         return;
     journal_flush(journal);
-    pthread_mutex_lock(&journal->lock);
-    journal->is_stopping = true;
-    pthread_cond_signal(&journal->changed);
-    pthread_mutex_unlock(&journal->lock);
-    pthread_join(journal->syncer, NULL);
-    watch_release(&journal->wake);
-    close(journal->wake_fd);
+    background_free(journal->syncer);
     release_memory(journal);
 }
 
@@ -357,8 +329,8 @@ void journal_flush(struct journal *journal)
         buf_append_slice(&journal->waiting, buf_slice(&journal->batch));
     }
     journal->batch.len = 0;
-    pthread_cond_signal(&journal->changed);
     pthread_mutex_unlock(&journal->lock);
+    background_ask(journal->syncer);
 }
 
 uint64_t journal_position(const struct journal *journal)
