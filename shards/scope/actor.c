@@ -279,8 +279,13 @@ static enum err write_record(struct actor *actor)
 {
     struct scope_file *file = actor->feed.file;
     struct journal *journal = actor->host->journal;
-    struct scoperecord record = {SCOPERECORD_CHANGES, slice_of(actor->name.text, actor->name.len), file->incarnation,
-                                 file->tx, buf_slice(&file->capture.journal)};
+    struct scoperecord record = {.type = SCOPERECORD_CHANGES,
+                                 .scope = slice_of(actor->name.text, actor->name.len),
+                                 .incarnation = file->incarnation,
+                                 .tx = file->tx,
+                                 .first_seq = file->first_seq,
+                                 .last_seq = file->last_seq,
+                                 .changes = buf_slice(&file->capture.journal)};
     enum err err = ERR_OK;
     if (record.changes.len > JOURNAL_RECORD_MAX - ROUTE_SCOPE_MAX - 64)
         err = write_barrier(actor, &record);
