@@ -473,12 +473,17 @@ void frame_committed(struct buf *buf, struct slice tx, uint64_t seq, struct slic
     finish(buf, out);
 }
 
-void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message)
+void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message, uint64_t seq,
+                    uint32_t retry_ms)
 {
     struct slice code_text = code == NULL ? SLICE_NONE : slice_str(code);
     char *out = buf_reserve(buf, FRAME_ROOM + tx.len + code_text.len + message.len);
-    out = put_start(out, 3, "rejected");
+    out = put_start(out, 3 + (seq == 0 ? 0u : 1u) + (retry_ms == 0 ? 0u : 1u), "rejected");
     out = put_text(out, "txId", tx);
+    if (seq != 0)
+        out = put_seq(out, seq);
+    if (retry_ms != 0)
+        out = mp_put_int(put_word(out, "retryMs"), retry_ms);
     out = mp_put_map(put_word(out, "error"), code == NULL ? 1 : 2);
     if (code != NULL)
         out = put_text(out, "code", code_text);

@@ -18,6 +18,9 @@ enum {
     FRAME_DEPTH_MAX = 80, /* containers within each other: 64 levels of predicate and what surrounds them */
 };
 
+/* The contract's two dialects. What is marked [+] in proto/wire.md is for DIALECT_V1 alone. */
+enum dialect { DIALECT_BASE, DIALECT_V1 };
+
 enum frame_type { FRAME_SUB, FRAME_UNSUB, FRAME_MUT, FRAME_CALL, FRAME_FETCH };
 
 enum op_type { OP_INSERT, OP_UPDATE, OP_DELETE };
@@ -105,8 +108,9 @@ void frame_uptodate(struct buf *buf, uint64_t seq, const struct slice *sub);
 void frame_reset(struct buf *buf, const struct slice *sub);
 /* `result` is an encoded value, or empty: the field is left out then, which a client reads as nil. */
 void frame_committed(struct buf *buf, struct slice tx, uint64_t seq, struct slice result);
-/* `code` NULL: a rejection without a code. */
-void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message);
+/* `code` NULL: a rejection without a code. `seq` and `retry_ms` are [+]: where one is 0, the field is left out. */
+void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message, uint64_t seq,
+                    uint32_t retry_ms);
 /* `rows` is the encoding of n maps, one after the other. */
 void frame_page(struct buf *buf, struct slice fetch, uint32_t n, struct slice rows, uint64_t seq);
 

@@ -162,7 +162,7 @@ static void attach(struct actor *actor, struct request *request)
             channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
         return;
     }
-    struct session *session = session_new(channel, request->session, &claims);
+    struct session *session = session_new(channel, request->session, DIALECT_BASE, &claims);
     list_append(&actor->sessions, &session->link);
     channel_send(channel, ENVELOPE_ATTACHED, request->session, SLICE(""));
 }

@@ -304,6 +304,18 @@ static void test_an_identity_without_sub_cannot_write(void **state)
     check(stage, EVE, "d notes insert a=x 1\nuptodate 1\n");
 }
 
+/* What was not decided a base session cannot be told: it is closed, comes back and sends it again. */
+static void test_a_base_session_that_is_refused_comes_back(void **state)
+{
+    struct stage *stage = *state;
+    begin_with_two(stage);
+    session_refuse(channel_find(stage->channel, ANN), SLICE("t1"), "STORAGE_FULL", "no room", 1000, 100);
+    stage_mut(stage, BEN, "t2", "-a");
+    check(stage, ANN, "close 1013 no room\n");
+    assert_null(channel_find(stage->channel, ANN));
+    assert_string_equal(stage_heard(stage, BEN), "d notes delete a 3\nuptodate 3\ncommitted t2 3\n");
+}
+
 /* The rows that the migrations of the app made come with the file. */
 static void test_first_rows_are_told_to_those_who_waited(void **state)
 {
@@ -342,6 +354,7 @@ int main(void)
         STAGE_TEST(test_a_namesake_replaces),
         STAGE_TEST(test_the_257th_is_refused),
         STAGE_TEST(test_an_identity_without_sub_cannot_write),
+        STAGE_TEST(test_a_base_session_that_is_refused_comes_back),
         STAGE_TEST(test_first_rows_are_told_to_those_who_waited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -374,11 +374,12 @@ static enum op_type op_of(const cJSON *frame)
     return strcmp(op, "insert") == 0 ? OP_INSERT : strcmp(op, "update") == 0 ? OP_UPDATE : OP_DELETE;
 }
 
-static void encode_rejected(const cJSON *frame, struct slice tx, struct buf *buf)
+static void encode_rejected(const cJSON *frame, struct slice tx, uint64_t seq, struct buf *buf)
 {
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(frame, "error");
     char *code = field_text(error, "code"), *message = field_text(error, "message");
-    frame_rejected(buf, tx, code, slice_str(message));
+    const cJSON *retry = cJSON_GetObjectItemCaseSensitive(frame, "retryMs");
+    frame_rejected(buf, tx, code, slice_str(message), seq, retry == NULL ? 0 : (uint32_t)retry->valuedouble);
     free(code);
     free(message);
 }
@@ -402,7 +403,7 @@ static void encode(const cJSON *frame, struct buf *buf)
     else if (strcmp(tag, "committed") == 0)
         frame_committed(buf, parts.tx, parts.seq, buf_slice(&parts.result));
     else if (strcmp(tag, "rejected") == 0)
-        encode_rejected(frame, parts.tx, buf);
+        encode_rejected(frame, parts.tx, parts.seq, buf);
     else if (strcmp(tag, "page") == 0)
         frame_page(buf, parts.fetch, parts.n_rows, buf_slice(&parts.rows), parts.seq);
     else
