@@ -106,6 +106,8 @@ static bool open_file(struct actor *actor, bool create)
 {
     if (actor->feed.file != NULL || (actor->is_opened && !create))
         return true;
+    if (actor->is_suspended)
+        return false;
     struct buf why = {0};
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err =
@@ -125,6 +127,26 @@ bool actor_open(struct actor *actor)
 {
     actor->now_ms = clock_wall_ms();
     return open_file(actor, false);
+}
+
+uint64_t actor_suspend(struct actor *actor)
+{
+    actor_open(actor);
+    uint64_t head = feed_head(&actor->feed);
+    actor_save(actor); /* so that it leaves no WAL; what cannot be saved, the journal has */
+    LIST_FOREACH_SAFE(link, &actor->sessions)
+        session_close(LIST_ITEM(link, struct session, link), WS_CODE_RESTART, "the scope is being restored");
+    scope_file_close(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+    actor->is_suspended = true;
+    actor_mark_dirty(actor); /* the turn lets the closes go */
+    return head;
+}
+
+void actor_resume(struct actor *actor)
+{
+    actor->is_suspended = false;
 }
 
 void actor_hold(struct actor *actor)
@@ -403,5 +425,5 @@ bool actor_release(struct actor *actor)
 
 bool actor_is_idle(const struct actor *actor)
 {
-    return !actor->is_held && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
+    return !actor->is_held && !actor->is_suspended && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
 }
