@@ -243,6 +243,7 @@ static enum err set_up(struct scope_file *file, bool has_leftover, int64_t now_m
     if (err == ERR_OK)
         err = rely_on_journal(file, ret_why);
     capture_clear(&file->capture); /* the file holds it already */
+    file->last_seq = file->log.head;
     return err;
 }
 
@@ -430,9 +431,12 @@ enum err scope_file_commit(struct scope_file *file)
         err = database_err(file->capture.failed); /* the journal would not carry all of it */
     if (err == ERR_OK)
         err = scope_file_run(file, TRANSACTION_COMMIT);
-    if (err == ERR_OK)
-        file->tx++;
-    return err;
+    if (err != ERR_OK)
+        return err;
+    file->tx++;
+    file->first_seq = file->last_seq + 1;
+    file->last_seq = file->log.head;
+    return ERR_OK;
 }
 
 enum err scope_file_checkpoint(struct scope_file *file)

@@ -53,7 +53,9 @@ struct scope_file {
     const struct kind *kind;
     int64_t incarnation; /* of this file: a scope that is created again has another */
     int64_t tx;          /* the number of its last journaled transaction */
-    int wal_pages;       /* that wait for a checkpoint */
+    uint64_t first_seq;  /* of the last commit: the seqs that it took, or first_seq = last_seq + 1 */
+    uint64_t last_seq;
+    int wal_pages; /* that wait for a checkpoint */
     struct database database;
     struct changelog log;
     struct capture capture;
