@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -162,13 +163,31 @@ static bool keep_old(struct replacement *replacement)
            fail(replacement, replacement->kept.data, strerror(errno));
 }
 
-/* A WAL of the old file, which only one that could not be closed properly has, must not become the new one's. What it
- * holds the journal has too. */
+/* A WAL of the old file must not become the new one's. Only a file that could not be closed properly has one, and may
+ * be worth nothing without it: a marker keeps the scope closed should a crash come between the two. */
+static bool part_with_wal(struct replacement *replacement, const char *dir)
+{
+    struct buf marker = {0}, text = {0};
+    struct stat stat_buf;
+    buf_printf(&marker, "%s-wal", replacement->path);
+    bool ok = stat(marker.data, &stat_buf) < 0 || stat_buf.st_size == 0;
+    if (!ok) {
+        marker.len = 0;
+        buf_printf(&marker, "%s" SCOPE_FILE_DAMAGED, replacement->path);
+        buf_printf(&text, "%s: a restore did not come to its end; restore it again\n", replacement->name->text);
+        ok = (file_write(marker.data, buf_slice(&text)) == ERR_OK && dir_sync(dir) == ERR_OK) ||
+             fail(replacement, marker.data, strerror(errno));
+    }
+    buf_release(&marker);
+    buf_release(&text);
+    return ok && move_tail(replacement, "-wal");
+}
+
 static bool replace(struct replacement *replacement)
 {
     char *dir = mem_dup(slice_of(replacement->path, (size_t)(strrchr(replacement->path, '/') - replacement->path)));
     bool ok = dir_make(dir) == ERR_OK || fail(replacement, dir, strerror(errno));
-    ok = ok && keep_old(replacement) && move_tail(replacement, "-wal");
+    ok = ok && keep_old(replacement) && part_with_wal(replacement, dir);
     if (ok && rename(replacement->fresh, replacement->path) < 0)
         ok = fail(replacement, replacement->path, strerror(errno));
     replacement->is_in_place = ok;
