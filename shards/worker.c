@@ -98,8 +98,13 @@ bool shards_open(const struct worker_options *options, const struct app *app, st
     unsigned n = 0;
     bool ok = make_dir(options->data_dir, problems) && make_dir(options->run_dir, problems);
     for (; ok && n < options->n_shards; n++) {
-        ret_shards[n] = shard_new(
-            &(struct shard_options){n, options->n_shards, options->data_dir, options->run_dir, app, kinds}, problems);
+        ret_shards[n] = shard_new(&(struct shard_options){.number = n,
+                                                          .n_shards = options->n_shards,
+                                                          .data_dir = options->data_dir,
+                                                          .run_dir = options->run_dir,
+                                                          .app = app,
+                                                          .kinds = kinds},
+                                  problems);
         if (ret_shards[n] == NULL)
             break;
     }

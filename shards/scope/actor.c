@@ -101,6 +101,21 @@ static void actor_fail(struct actor *actor, const char *what, enum err err, stru
     actor->is_opened = false;
 }
 
+void actor_break(struct actor *actor, uint64_t position)
+{
+    if (actor->unsaved_to <= position)
+        return;
+    LIST_FOREACH(link, &actor->channels)
+        channel_abort(LIST_ITEM(link, struct channel, link));
+    if (actor->unsaved_from > position)
+        actor->unsaved_from = position; /* it is still unsaved: opening the file makes it durable */
+    actor->unsaved_to = position;
+    if (actor->feed.file != NULL)
+        scope_file_abandon(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+}
+
 /* Opens the file if there is one, or with `create` makes it. False if that failed: the actor has been closed. */
 static bool open_file(struct actor *actor, bool create)
 {
@@ -324,7 +339,7 @@ static enum err write_record(struct actor *actor)
                                  .last_seq = file->last_seq,
                                  .changes = buf_slice(&file->capture.journal)};
     enum err err = ERR_OK;
-    if (record.changes.len > JOURNAL_RECORD_MAX - ROUTE_SCOPE_MAX - 64)
+    if (record.changes.len > journal_options(journal)->record_bytes_max - ROUTE_SCOPE_MAX - 64)
         err = write_barrier(actor, &record);
     if (err != ERR_OK)
         return err;
@@ -334,6 +349,7 @@ static enum err write_record(struct actor *actor)
     }
     scoperecord_write(journal_begin(journal), &record);
     journal_end(journal);
+    actor->unsaved_to = journal_position(journal);
     return ERR_OK;
 }
 

@@ -49,6 +49,7 @@ struct actor {
     struct list channels, sessions;
     struct list unsaved_link, heavy_link;
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
+    uint64_t unsaved_to;   /* and behind its last */
     int64_t now_ms;        /* the turn's one time: what is decided together has it */
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
@@ -89,6 +90,10 @@ bool actor_release(struct actor *actor);
 
 /* Makes its file durable without the journal, by a checkpoint. False if that failed: `save_after_us` is later then. */
 bool actor_save(struct actor *actor);
+
+/* The journal lost what is behind `position`. If something of this scope is there, the file holds what nobody may read
+ * before it is durable: it is closed, to be opened again, and who is attached has to come back. */
+void actor_break(struct actor *actor, uint64_t position);
 
 /* So many pages of its file wait for a checkpoint that it should get one. */
 bool actor_is_heavy(const struct actor *actor);

