@@ -9,14 +9,17 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "shards/log/kept.h"
+#include "shards/log/mend.h"
 #include "shards/scope/bookkeeping.h"
 #include "shards/scope/timeline.h"
 
-void replacement_init(struct replacement *replacement, const struct scope_name *name, const struct kind *kind,
-                      char **fresh, char **path)
+void replacement_init(struct replacement *replacement, const char *data_dir, const struct scope_name *name,
+                      const struct kind *kind, char **fresh)
 {
-    *replacement = (struct replacement){.name = name, .kind = kind, .fresh = *fresh, .path = *path};
-    *fresh = *path = NULL;
+    *replacement = (struct replacement){
+        .data_dir = data_dir, .name = name, .kind = kind, .fresh = *fresh, .path = scope_file_path(data_dir, name)};
+    *fresh = NULL;
 }
 
 void replacement_release(struct replacement *replacement)
@@ -165,33 +168,46 @@ static bool keep_old(struct replacement *replacement)
 
 /* A WAL of the old file must not become the new one's. Only a file that could not be closed properly has one, and may
  * be worth nothing without it: a marker keeps the scope closed should a crash come between the two. */
-static bool part_with_wal(struct replacement *replacement, const char *dir)
+static bool part_with_wal(struct replacement *replacement)
 {
-    struct buf marker = {0}, text = {0};
+    struct buf wal = {0};
     struct stat stat_buf;
-    buf_printf(&marker, "%s-wal", replacement->path);
-    bool ok = stat(marker.data, &stat_buf) < 0 || stat_buf.st_size == 0;
-    if (!ok) {
-        marker.len = 0;
-        buf_printf(&marker, "%s" SCOPE_FILE_DAMAGED, replacement->path);
-        buf_printf(&text, "%s: a restore did not come to its end; restore it again\n", replacement->name->text);
-        ok = (file_write(marker.data, buf_slice(&text)) == ERR_OK && dir_sync(dir) == ERR_OK) ||
-             fail(replacement, marker.data, strerror(errno));
-    }
-    buf_release(&marker);
-    buf_release(&text);
+    buf_printf(&wal, "%s-wal", replacement->path);
+    bool is_alone = (stat(wal.data, &stat_buf) < 0 || stat_buf.st_size == 0) && !mend_is_ready(replacement->path);
+    bool ok = is_alone ||
+              mend_mark(replacement->path, replacement->name, "a restore did not come to its end; restore it again") ==
+                  ERR_OK ||
+              fail(replacement, replacement->path, strerror(errno));
+    buf_release(&wal);
+    if (ok)
+        mend_forget(replacement->path);
     return ok && move_tail(replacement, "-wal");
+}
+
+/* Records that wait for the old file: they stay with it. */
+static bool move_kept(struct replacement *replacement)
+{
+    struct buf to = {0};
+    if (!kept_is_there(replacement->data_dir, replacement->name))
+        return true;
+    buf_printf(&to, "%s" SCOPE_FILE_KEPT, replacement->kept.len == 0 ? "" : replacement->kept.data);
+    bool ok =
+        kept_end(replacement->data_dir, replacement->name, replacement->kept.len == 0 ? NULL : to.data) == ERR_OK ||
+        fail(replacement, to.data, strerror(errno));
+    buf_release(&to);
+    return ok;
 }
 
 static bool replace(struct replacement *replacement)
 {
     char *dir = mem_dup(slice_of(replacement->path, (size_t)(strrchr(replacement->path, '/') - replacement->path)));
     bool ok = dir_make(dir) == ERR_OK || fail(replacement, dir, strerror(errno));
-    ok = ok && keep_old(replacement) && part_with_wal(replacement, dir);
+    ok = ok && keep_old(replacement) && part_with_wal(replacement);
     if (ok && rename(replacement->fresh, replacement->path) < 0)
         ok = fail(replacement, replacement->path, strerror(errno));
     replacement->is_in_place = ok;
-    ok = ok && move_tail(replacement, SCOPE_FILE_KEPT) && move_tail(replacement, SCOPE_FILE_DAMAGED);
+    ok = ok && move_tail(replacement, SCOPE_FILE_KEPT) && move_kept(replacement) &&
+         move_tail(replacement, SCOPE_FILE_DAMAGED);
     if (ok && dir_sync(dir) != ERR_OK)
         ok = fail(replacement, dir, strerror(errno));
     free(dir);

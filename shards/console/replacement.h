@@ -13,7 +13,8 @@
 #include "shards/scope/scope_file.h"
 
 struct replacement {
-    const struct scope_name *name; /* of the scope, and its kind: borrowed */
+    const char *data_dir;          /* borrowed, as are the next two */
+    const struct scope_name *name; /* of the scope, and its kind */
     const struct kind *kind;
     char *fresh, *path;  /* of the file that comes, and of the scope's */
     bool discards;       /* the old file is not kept */
@@ -26,9 +27,9 @@ struct replacement {
     struct buf why; /* it failed */
 };
 
-/* `fresh` and `path` are taken. */
-void replacement_init(struct replacement *replacement, const struct scope_name *name, const struct kind *kind,
-                      char **fresh, char **path);
+/* `fresh` is taken. */
+void replacement_init(struct replacement *replacement, const char *data_dir, const struct scope_name *name,
+                      const struct kind *kind, char **fresh);
 void replacement_release(struct replacement *replacement);
 
 /* Whether the file is whole, of this version's format, and a scope's of the same app and kind. Names it after the

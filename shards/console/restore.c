@@ -271,9 +271,9 @@ static void begin(struct errand *errand)
     }
     restore->actor = actor;
     actor_hold(actor);
-    char *fresh = spool_begin(data_dir, host->number), *path = scope_file_path(data_dir, &errand->name);
+    char *fresh = spool_begin(data_dir, host->number);
     restore->fd = fresh == NULL ? -1 : open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    replacement_init(&restore->file, &errand->name, actor->feed.kind, &fresh, &path);
+    replacement_init(&restore->file, data_dir, &errand->name, actor->feed.kind, &fresh);
     if (restore->fd < 0) {
         buf_printf(&restore->file.why, "the file cannot be taken in: %s", strerror(errno));
         give_up(restore);
