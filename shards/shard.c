@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/background.h"
 #include "base/clock.h"
 #include "base/h2.h"
 #include "base/log.h"
@@ -49,6 +50,9 @@ struct shard {
     struct journal *journal;
     struct gate gate;
     struct blank *blanks; /* by kind */
+    struct background *helper;
+    struct list helpless; /* actors that wait for the helper */
+    struct actor *helped; /* who has it */
     struct actor_host host;
 };
 
@@ -313,6 +317,39 @@ static bool turn(void *arg)
     return !list_is_empty(&shard->dirty) && !journal_is_full(shard->journal);
 }
 
+/* The helper thread does one job after the other. */
+
+static void help_next(struct shard *shard)
+{
+    struct list *link = shard->helped == NULL ? list_pop(&shard->helpless) : NULL;
+    if (link == NULL)
+        return;
+    shard->helped = LIST_ITEM(link, struct actor, helper_link);
+    background_ask(shard->helper);
+}
+
+static void help(void *arg, struct actor *actor)
+{
+    struct shard *shard = arg;
+    list_append(&shard->helpless, &actor->helper_link);
+    help_next(shard);
+}
+
+static void work(void *arg)
+{
+    struct shard *shard = arg;
+    actor_work(shard->helped);
+}
+
+static void on_worked(void *arg)
+{
+    struct shard *shard = arg;
+    struct actor *actor = shard->helped;
+    shard->helped = NULL;
+    actor_worked(actor);
+    help_next(shard);
+}
+
 /* The beginning and the end. */
 
 static bool allows_blank(void *arg, const struct kind *kind, const struct scope_name *name, const struct claims *claims,
@@ -324,8 +361,10 @@ static bool allows_blank(void *arg, const struct kind *kind, const struct scope_
     if (blank->database.db == NULL && kind_open_blank(kind, &blank->database, &why) != ERR_OK)
         log_line(LOG_ERROR, "blank_failed kind=%s why=\"%.*s\"", kind->def->name, (int)why.len, why.data);
     buf_release(&why);
-    return blank->database.db != NULL &&
-           database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
+    if (blank->database.db == NULL)
+        return false;
+    blank->database.until_us = clock_mono_us() + TURN_US; /* one that takes longer in an empty scope has no end */
+    return database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
 }
 
 /* Who connects is believed every claim, so nobody else may: the folder may be one that all can enter. */
@@ -356,11 +395,13 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->options = *options;
     shard->listen_fd = -1;
     list_init(&shard->links);
-    struct list *lists[] = {&shard->dirty, &shard->unsaved, &shard->heavy, &shard->collecting, &shard->bursts};
+    struct list *lists[] = {&shard->dirty,      &shard->unsaved, &shard->heavy,
+                            &shard->collecting, &shard->bursts,  &shard->helpless};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
+    shard->helper = background_new(shard->loop, work, on_worked, shard);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
     timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
@@ -370,7 +411,8 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
                                       .unsaved = &shard->unsaved,
                                       .collecting = &shard->collecting,
                                       .bursts = &shard->bursts,
-                                      .allows_blank = allows_blank};
+                                      .allows_blank = allows_blank,
+                                      .help = help};
     shard->slots_fd =
         slots_lock(options->data_dir, route_first_slot(number, n), route_first_slot(number + 1, n), problems);
     if (shard->slots_fd < 0 || !listen_at(shard, problems)) {
@@ -424,6 +466,7 @@ static void free_blanks(struct shard *shard)
 
 void shard_free(struct shard *shard)
 {
+    background_free(shard->helper); /* ends what is under way; then all actors are this thread's */
     if (shard->listen_fd >= 0) {
         watch_release(&shard->listen);
         close(shard->listen_fd);

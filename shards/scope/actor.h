@@ -2,8 +2,9 @@
  * actor - a scope's only writer.
  *
  * Callbacks put requests into its inbox; a turn decides them, in order, in one SQLite transaction, and then gives each
- * session what it is owed. A failed commit closes the actor: its sessions are told to come back, and the next one opens
- * the file again. That is the only recovery there is, and each start uses it.
+ * session what it is owed. Work that takes longer than a turn is done on a helper thread, which has the file meanwhile:
+ * the actor is away, and only its inbox grows. A failed commit closes the actor: its sessions are told to come back,
+ * and the next one opens the file again. That is the only recovery there is, and each start uses it.
  *
  * Ownership: its shard's table. Thread: its shard.
  */
@@ -17,11 +18,10 @@
 #include "shards/channel.h"
 #include "shards/feed/feed.h"
 #include "shards/log/journal.h"
+#include "shards/scope/turn.h"
 
 enum {
-    ACTOR_TURN_US = 5000,      /* of one turn, after which it yields to its neighbours */
-    ACTOR_HEAVY_PAGES = 1000,  /* of a write-ahead log, after which it is checkpointed */
-    ACTOR_TURN_CHANGES = 1000, /* row changes of one turn, likewise; a single transaction may go over */
+    ACTOR_HEAVY_PAGES = 1000, /* of a write-ahead log, after which it is checkpointed */
     ACTOR_SAVE_AGAIN_MS = 1000,
 };
 
@@ -37,6 +37,17 @@ struct actor_host {
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
+    /* Has actor_work called on the helper thread, and actor_worked on the shard's afterwards. */
+    void (*help)(void *shard, struct actor *actor);
+};
+
+/* What would hold up the other scopes of the shard is done on its helper thread. */
+enum actor_job {
+    JOB_NONE,
+    JOB_OPEN,       /* the file: migrations, a checkpoint of what a crash has left */
+    JOB_CREATE,     /* and open it */
+    JOB_DECIDE,     /* the turn, which holds one long request; and commit */
+    JOB_CHECKPOINT, /* what was committed, because no record can carry it */
 };
 
 struct actor {
@@ -48,11 +59,13 @@ struct actor {
     struct list inbox;
     struct list channels, sessions;
     struct list unsaved_link, heavy_link;
+    struct turn turn;
+    struct list helper_link; /* of those that wait for the helper thread */
+    enum actor_job job;
+    bool is_away;          /* file and turn are the helper thread's: messages wait, sessions and channels stay */
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
-    int64_t now_ms;        /* the turn's one time: what is decided together has it */
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
-    bool in_transaction;
 };
 
 struct actor *actor_new(const struct actor_host *host, const struct scope_name *name, const struct kind *kind);
@@ -67,13 +80,19 @@ void actor_channel_ended(struct actor *actor, struct channel *channel);
 /* Something of its has come due: it takes part in the next turn. */
 void actor_mark_dirty(struct actor *actor);
 
-/* Decide: handles the inbox within the turn's bounds and commits. */
+/* Decide: what is in the inbox, within the turn's bounds; commits; and gives the sessions their requests and verdicts.
+ * Work that is long goes to the helper thread, and the turn ends when it is back. */
 void actor_decide(struct actor *actor);
+
+/* The job that the actor is away for: on the helper thread. Back on the shard's. */
+void actor_work(struct actor *actor);
+void actor_worked(struct actor *actor);
 
 /* Release: what was decided is durable; gives it to the sessions. True if requests are left for the next turn. */
 bool actor_release(struct actor *actor);
 
-/* Makes its file durable without the journal, by a checkpoint. False if that failed: `save_after_us` is later then. */
+/* Makes its file durable without the journal, by a checkpoint. False if that failed (`save_after_us` is later then), or
+ * while it is away. */
 bool actor_save(struct actor *actor);
 
 /* So many pages of its file wait for a checkpoint that it should get one. */
