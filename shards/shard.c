@@ -9,11 +9,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/background.h"
 #include "base/clock.h"
 #include "base/h2.h"
+#include "base/helper.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "shards/console/console.h"
 #include "shards/feed/session.h"
 #include "shards/gate.h"
 #include "shards/log/journal.h"
@@ -50,10 +51,10 @@ struct shard {
     struct journal *journal;
     struct gate gate;
     struct blank *blanks; /* by kind */
-    struct background *helper;
-    struct list helpless; /* actors that wait for the helper */
-    struct actor *helped; /* who has it */
+    struct helper *opener, *decider;
     struct actor_host host;
+    struct console_host console_host;
+    struct console *console;
 };
 
 struct link {
@@ -88,8 +89,9 @@ static bool owns(const struct shard *shard, const struct scope_name *name)
     return route_shard(scope_slot(&hash), shard->options.n_shards) == shard->options.number;
 }
 
-static struct actor *get_actor(struct shard *shard, const struct scope_name *name)
+static struct actor *get_actor(void *arg, const struct scope_name *name)
 {
+    struct shard *shard = arg;
     const struct kind *kind = find_kind(shard, name);
     if (kind == NULL || !owns(shard, name))
         return NULL;
@@ -102,41 +104,28 @@ static struct actor *get_actor(struct shard *shard, const struct scope_name *nam
     return actor;
 }
 
-/* Streams of a router. One that asks for metrics is a channel without an actor. */
-
-static void *send_metrics(struct h2_stream *stream)
-{
-    metrics_print(h2_stream_out(stream), "skerry_shard");
-    h2_stream_finish(stream);
-    return channel_new(NULL, stream);
-}
+/* Streams: a router's channels, and what an operator asks. */
 
 static void *on_open(void *arg, struct h2_stream *stream, struct slice path)
 {
     struct link *link = arg;
     struct scope_name name;
-    if (slice_eq(path, SLICE("/metrics")))
-        return send_metrics(stream);
     if (!route_parse_sync(path, &name))
-        return NULL;
+        return console_open(link->shard->console, stream, path);
     struct actor *actor = get_actor(link->shard, &name);
     return actor == NULL ? NULL : channel_new(actor, stream);
 }
 
 static void on_data(void *stream_arg, struct slice data)
 {
-    struct channel *channel = stream_arg;
-    if (channel->actor != NULL && !channel_receive(channel, data))
-        h2_stream_abort(channel->stream);
+    struct carrier *carrier = stream_arg;
+    carrier->on_data(carrier, data);
 }
 
 static void on_end(void *stream_arg)
 {
-    struct channel *channel = stream_arg;
-    if (channel->actor == NULL)
-        channel_free(channel);
-    else
-        channel_end(channel);
+    struct carrier *carrier = stream_arg;
+    carrier->on_end(carrier);
 }
 
 static void on_lost(void *arg)
@@ -311,43 +300,11 @@ static bool turn(void *arg)
         release(shard, &dirty);
         hold_outputs(shard);
     }
+    bool console_has_more = console_turn(shard->console);
     end_due_bursts(shard); /* last, so that the timer knows of those that began in this turn */
     flush_links(shard);
     pace_checkpoints(shard);
-    return !list_is_empty(&shard->dirty) && !journal_is_full(shard->journal);
-}
-
-/* The helper thread does one job after the other. */
-
-static void help_next(struct shard *shard)
-{
-    struct list *link = shard->helped == NULL ? list_pop(&shard->helpless) : NULL;
-    if (link == NULL)
-        return;
-    shard->helped = LIST_ITEM(link, struct actor, helper_link);
-    background_ask(shard->helper);
-}
-
-static void help(void *arg, struct actor *actor)
-{
-    struct shard *shard = arg;
-    list_append(&shard->helpless, &actor->helper_link);
-    help_next(shard);
-}
-
-static void work(void *arg)
-{
-    struct shard *shard = arg;
-    actor_work(shard->helped);
-}
-
-static void on_worked(void *arg)
-{
-    struct shard *shard = arg;
-    struct actor *actor = shard->helped;
-    shard->helped = NULL;
-    actor_worked(actor);
-    help_next(shard);
+    return console_has_more || (!list_is_empty(&shard->dirty) && !journal_is_full(shard->journal));
 }
 
 /* The beginning and the end. */
@@ -395,13 +352,13 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->options = *options;
     shard->listen_fd = -1;
     list_init(&shard->links);
-    struct list *lists[] = {&shard->dirty,      &shard->unsaved, &shard->heavy,
-                            &shard->collecting, &shard->bursts,  &shard->helpless};
+    struct list *lists[] = {&shard->dirty, &shard->unsaved, &shard->heavy, &shard->collecting, &shard->bursts};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
-    shard->helper = background_new(shard->loop, work, on_worked, shard);
+    shard->opener = helper_new(shard->loop);
+    shard->decider = helper_new(shard->loop);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
     timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
@@ -412,7 +369,15 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
                                       .collecting = &shard->collecting,
                                       .bursts = &shard->bursts,
                                       .allows_blank = allows_blank,
-                                      .help = help};
+                                      .opener = shard->opener,
+                                      .decider = shard->decider};
+    shard->console_host = (struct console_host){.loop = shard->loop,
+                                                .number = number,
+                                                .n_shards = n,
+                                                .actor_host = &shard->host,
+                                                .actors = &shard->actors,
+                                                .gate = &shard->gate,
+                                                .get_actor = get_actor};
     shard->slots_fd =
         slots_lock(options->data_dir, route_first_slot(number, n), route_first_slot(number + 1, n), problems);
     if (shard->slots_fd < 0 || !listen_at(shard, problems)) {
@@ -431,6 +396,7 @@ bool shard_open_journal(struct shard *shard, struct problems *problems)
         abort();
     shard->journal = journal_open(dir, shard->loop, on_durable, shard, problems);
     shard->host.journal = shard->journal;
+    shard->console = console_new(&shard->console_host);
     free(dir);
     return shard->journal != NULL;
 }
@@ -466,12 +432,14 @@ static void free_blanks(struct shard *shard)
 
 void shard_free(struct shard *shard)
 {
-    background_free(shard->helper); /* ends what is under way; then all actors are this thread's */
+    helper_free(shard->decider); /* ends what is under way; then all actors are this thread's */
+    helper_free(shard->opener);
     if (shard->listen_fd >= 0) {
         watch_release(&shard->listen);
         close(shard->listen_fd);
     }
     free_links(shard);
+    console_free(shard->console);
     gate_release(&shard->gate);
     free_actors(shard);
     journal_close(shard->journal);

@@ -6,7 +6,7 @@
 #include "base/metrics.h"
 #include "shards/feed/deliver.h"
 
-enum item_type { ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_RECEIPT, ITEM_PAGE };
+enum item_type { ITEM_HELLO, ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_RECEIPT, ITEM_PAGE };
 
 enum { ANSWER_KEPT_MAX = 4096 }; /* bytes of a result; a larger one is read from its receipt when its turn comes */
 
@@ -61,6 +61,8 @@ struct session *session_new(struct channel *channel, uint32_t id, enum dialect d
     list_init(&session->todo);
     table_insert(&channel->sessions, &session->node, table_hash_number(id));
     metric_add(METRIC_SHARD_SESSIONS, 1);
+    if (dialect == DIALECT_V1)
+        owe(session, ITEM_HELLO, NULL, SLICE(""), 0);
     return session;
 }
 
@@ -198,7 +200,7 @@ void session_refuse(struct session *session, struct slice tx, const char *code, 
 {
     metric_add(METRIC_SHARD_REFUSED, 1);
     if (session->dialect == DIALECT_BASE) {
-        session_close(session, WS_CODE_TRY_LATER, message, retry_ms);
+        session_close(session, WS_CODE_TRY_LATER, message);
         return;
     }
     struct buf frame = {0};
@@ -207,9 +209,8 @@ void session_refuse(struct session *session, struct slice tx, const char *code, 
     buf_release(&frame);
 }
 
-void session_close(struct session *session, enum ws_code code, const char *reason, uint32_t retry_ms)
+void session_close(struct session *session, enum ws_code code, const char *reason)
 {
-    (void)retry_ms;
     channel_send_close(session->channel, session->id, (uint16_t)code, reason);
     session_free(session);
 }
@@ -261,6 +262,9 @@ static void deliver_item(struct session *session, struct item *item, const struc
 {
     struct slice bytes = slice_of(item->bytes, item->len);
     switch (item->what) {
+    case ITEM_HELLO:
+        deliver_hello(session, feed);
+        break;
     case ITEM_SUB:
         if (!start_sub(session, item->sub, feed))
             return;

@@ -69,7 +69,7 @@ struct session {
     int64_t last_sub_us;
 };
 
-/* Takes the claims. */
+/* Takes the claims. An extended session is owed a `hello` from then on. */
 struct session *session_new(struct channel *channel, uint32_t id, enum dialect dialect, struct claims *claims);
 void session_free(struct session *session);
 
@@ -90,8 +90,8 @@ void session_answer(struct session *session, struct slice tx, const struct outco
 void session_refuse(struct session *session, struct slice tx, const char *code, const char *message, uint32_t retry_ms,
                     uint32_t cost);
 
-/* Tells the client to come back after `retry_ms` (0: as it likes), and why. The session is gone when this returns. */
-void session_close(struct session *session, enum ws_code code, const char *reason, uint32_t retry_ms);
+/* Closes the client's socket, and says why. The session is gone when this returns. */
+void session_close(struct session *session, enum ws_code code, const char *reason);
 
 /* A message is done with: its bytes may be used again. */
 void session_consume(struct session *session, uint32_t cost);

@@ -13,43 +13,6 @@
 
 static const char UNAVAILABLE[] = "the scope is not available";
 
-struct actor *actor_new(const struct actor_host *host, const struct scope_name *name, const struct kind *kind)
-{
-    struct actor *actor = mem_zero(1, sizeof *actor);
-    actor->host = host;
-    scope_name_copy(&actor->name, name);
-    actor->feed.kind = kind;
-    list_init(&actor->dirty_link);
-    list_init(&actor->unsaved_link);
-    list_init(&actor->heavy_link);
-    list_init(&actor->helper_link);
-    turn_init(&actor->turn, actor);
-    list_init(&actor->inbox);
-    list_init(&actor->channels);
-    list_init(&actor->sessions);
-    metric_add(METRIC_SHARD_SCOPES, 1);
-    return actor;
-}
-
-void actor_free(struct actor *actor)
-{
-    turn_release(&actor->turn);
-    LIST_FOREACH_SAFE(link, &actor->inbox)
-        request_free(LIST_ITEM(link, struct request, link));
-    LIST_FOREACH_SAFE(link, &actor->sessions)
-        session_free(LIST_ITEM(link, struct session, link));
-    LIST_FOREACH_SAFE(link, &actor->channels)
-        channel_free(LIST_ITEM(link, struct channel, link));
-    list_remove(&actor->dirty_link);
-    list_remove(&actor->unsaved_link);
-    list_remove(&actor->heavy_link);
-    list_remove(&actor->helper_link);
-    scope_file_close(actor->feed.file);
-    feed_release(&actor->feed);
-    free(actor);
-    metric_add(METRIC_SHARD_SCOPES, -1);
-}
-
 void actor_mark_dirty(struct actor *actor)
 {
     if (list_is_empty(&actor->dirty_link))
@@ -58,7 +21,7 @@ void actor_mark_dirty(struct actor *actor)
 
 void actor_request(struct actor *actor, struct channel *channel, const struct envelope *envelope)
 {
-    struct request *request = request_new(channel, envelope);
+    struct inbound *request = inbound_new(channel, envelope);
     list_append(&actor->inbox, &request->link);
     actor_mark_dirty(actor);
 }
@@ -69,14 +32,14 @@ void actor_channel_ended(struct actor *actor, struct channel *channel)
     actor_mark_dirty(actor);
 }
 
-/* ---- what is long goes to the helper thread ---- */
+/* ---- what is long goes to a helper thread ---- */
 
-static void send_away(struct actor *actor, enum actor_job job)
+static void send_away(struct actor *actor, enum chore chore)
 {
     metric_add(METRIC_SHARD_LONG_JOBS, 1);
-    actor->job = job;
+    actor->chore = chore;
     actor->is_away = true;
-    actor->host->help(actor->host->shard, actor);
+    helper_ask(chore == CHORE_DECIDE ? actor->host->decider : actor->host->opener, &actor->job);
 }
 
 /* Opens the file if there is one, or makes it. */
@@ -116,31 +79,78 @@ static void commit(struct actor *actor)
     feed_mark_latest(&actor->feed);
 }
 
-void actor_work(struct actor *actor)
+static void work(struct job *job)
 {
-    switch (actor->job) {
-    case JOB_OPEN:
-    case JOB_CREATE:
-        open_file(actor, actor->job == JOB_CREATE);
+    struct actor *actor = LIST_ITEM(job, struct actor, job);
+    switch (actor->chore) {
+    case CHORE_OPEN:
+    case CHORE_CREATE:
+        open_file(actor, actor->chore == CHORE_CREATE);
         break;
-    case JOB_DECIDE:
+    case CHORE_DECIDE:
         turn_decide(&actor->turn, TURN_LONG_MS * 1000);
         commit(actor);
         if (needs_barrier(actor))
             checkpoint_turn(actor);
         break;
-    case JOB_CHECKPOINT:
+    case CHORE_CHECKPOINT:
         checkpoint_turn(actor);
         break;
-    case JOB_NONE:
+    case CHORE_NONE:
         assert(false);
     }
 }
 
-void actor_worked(struct actor *actor)
+static void come_back(struct job *job)
 {
+    struct actor *actor = LIST_ITEM(job, struct actor, job);
     actor->is_away = false;
+    if (actor->abandoned != NULL) {
+        scope_file_end_copy(actor->feed.file);
+        sqlite3_close(actor->abandoned);
+        actor->abandoned = NULL;
+    }
     actor_mark_dirty(actor);
+}
+
+/* ---- the beginning and the end ---- */
+
+struct actor *actor_new(const struct actor_host *host, const struct scope_name *name, const struct kind *kind)
+{
+    struct actor *actor = mem_zero(1, sizeof *actor);
+    actor->host = host;
+    scope_name_copy(&actor->name, name);
+    actor->feed.kind = kind;
+    list_init(&actor->dirty_link);
+    list_init(&actor->unsaved_link);
+    list_init(&actor->heavy_link);
+    actor->job = (struct job){.work = work, .done = come_back};
+    list_init(&actor->job.link);
+    turn_init(&actor->turn, actor);
+    list_init(&actor->inbox);
+    list_init(&actor->channels);
+    list_init(&actor->sessions);
+    metric_add(METRIC_SHARD_SCOPES, 1);
+    return actor;
+}
+
+void actor_free(struct actor *actor)
+{
+    turn_release(&actor->turn);
+    LIST_FOREACH_SAFE(link, &actor->inbox)
+        inbound_free(LIST_ITEM(link, struct inbound, link));
+    LIST_FOREACH_SAFE(link, &actor->sessions)
+        session_free(LIST_ITEM(link, struct session, link));
+    LIST_FOREACH_SAFE(link, &actor->channels)
+        channel_free(LIST_ITEM(link, struct channel, link));
+    list_remove(&actor->dirty_link);
+    list_remove(&actor->unsaved_link);
+    list_remove(&actor->heavy_link);
+    scope_file_close(actor->feed.file);
+    sqlite3_close(actor->abandoned);
+    feed_release(&actor->feed);
+    free(actor);
+    metric_add(METRIC_SHARD_SCOPES, -1);
 }
 
 /* ---- closing and opening again: the one recovery ---- */
@@ -151,10 +161,46 @@ static void actor_fail(struct actor *actor, const char *what, enum err err, stru
              (int)why.len, why.len == 0 ? "" : why.data);
     metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
     LIST_FOREACH_SAFE(link, &actor->sessions)
-        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE, 0);
+        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE);
     scope_file_close(actor->feed.file);
     actor->feed.file = NULL;
     actor->is_opened = false;
+}
+
+bool actor_open(struct actor *actor)
+{
+    assert(!actor->is_away);
+    if (actor->feed.file != NULL)
+        return true;
+    turn_begin(&actor->turn);
+    open_file(actor, false);
+    if (actor->turn.err != ERR_OK)
+        actor_fail(actor, actor->turn.what, actor->turn.err, buf_slice(&actor->turn.why));
+    if (actor->feed.file != NULL)
+        list_remove(&actor->unsaved_link);
+    return actor->is_opened;
+}
+
+void actor_hold(struct actor *actor)
+{
+    assert(!actor->is_held);
+    actor->is_held = true;
+}
+
+void actor_end_copy(struct actor *actor, sqlite3 **copy)
+{
+    if (!actor->is_away) {
+        scope_file_end_copy(actor->feed.file);
+        return;
+    }
+    actor->abandoned = *copy;
+    *copy = NULL;
+}
+
+void actor_let_go(struct actor *actor)
+{
+    actor->is_held = false;
+    actor_mark_dirty(actor); /* the turn closes it if nobody is there */
 }
 
 /* Looks for the file. False if it takes long to open. */
@@ -177,15 +223,15 @@ static bool find_file(struct actor *actor)
 
 /* The next request of the turn, unless it cannot be one: what is long takes a turn of its own, on the helper thread,
  * where the file is made, too. */
-static struct request *next_request(struct actor *actor)
+static struct inbound *next_request(struct actor *actor)
 {
     struct turn *turn = &actor->turn;
     if (list_is_empty(&actor->inbox) || !turn_has_room(turn))
         return NULL;
-    struct request *request = LIST_ITEM(actor->inbox.next, struct request, link);
-    request_read(request);
+    struct inbound *request = LIST_ITEM(actor->inbox.next, struct inbound, link);
+    inbound_read(request);
     if (turn_needs_file(turn, request)) {
-        send_away(actor, JOB_CREATE);
+        send_away(actor, CHORE_CREATE);
         return NULL;
     }
     if (!request->is_long)
@@ -194,7 +240,7 @@ static struct request *next_request(struct actor *actor)
         list_remove(&request->link);
         list_append(&turn->requests, &request->link);
         turn->is_alone = true;
-        send_away(actor, JOB_DECIDE);
+        send_away(actor, CHORE_DECIDE);
     }
     return NULL;
 }
@@ -202,7 +248,7 @@ static struct request *next_request(struct actor *actor)
 static void decide(struct actor *actor)
 {
     struct turn *turn = &actor->turn;
-    struct request *request;
+    struct inbound *request;
     while ((request = next_request(actor)) != NULL) {
         list_remove(&request->link);
         turn_add(turn, request);
@@ -213,7 +259,7 @@ static void decide(struct actor *actor)
         return;
     commit(actor);
     if (needs_barrier(actor))
-        send_away(actor, JOB_CHECKPOINT);
+        send_away(actor, CHORE_CHECKPOINT);
 }
 
 /* The file is there, or was made: what was decided without it is decided with it. */
@@ -237,7 +283,7 @@ static void begin_turn(struct actor *actor)
     else if (find_file(actor))
         decide_opened(actor);
     else
-        send_away(actor, JOB_OPEN);
+        send_away(actor, CHORE_OPEN);
 }
 
 /* ---- and what comes of it ---- */
@@ -247,9 +293,13 @@ static void write_record(struct actor *actor)
     struct scope_file *file = actor->feed.file;
     struct journal *journal = actor->host->journal;
     bool is_barrier = needs_barrier(actor);
-    struct scoperecord record = {is_barrier ? SCOPERECORD_BARRIER : SCOPERECORD_CHANGES,
-                                 slice_of(actor->name.text, actor->name.len), file->incarnation, file->tx,
-                                 is_barrier ? SLICE("") : buf_slice(&file->capture.journal)};
+    struct scoperecord record = {.type = is_barrier ? SCOPERECORD_BARRIER : SCOPERECORD_CHANGES,
+                                 .scope = slice_of(actor->name.text, actor->name.len),
+                                 .incarnation = file->incarnation,
+                                 .tx = file->tx,
+                                 .first_seq = file->first_seq,
+                                 .last_seq = file->last_seq,
+                                 .changes = is_barrier ? SLICE("") : buf_slice(&file->capture.journal)};
     if (list_is_empty(&actor->unsaved_link)) {
         actor->unsaved_from = journal_position(journal);
         list_append(actor->host->unsaved, &actor->unsaved_link);
@@ -258,7 +308,7 @@ static void write_record(struct actor *actor)
     journal_end(journal);
 }
 
-static void attach(struct actor *actor, struct request *request)
+static void attach(struct actor *actor, struct inbound *request)
 {
     struct channel *channel = request->channel;
     if (!request->is_valid || channel_find(channel, request->session) != NULL) {
@@ -266,7 +316,7 @@ static void attach(struct actor *actor, struct request *request)
     } else if (request->verdict == VERDICT_DENIED) {
         channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
     } else if (request->verdict == VERDICT_LET_IN && actor->turn.err == ERR_OK) {
-        struct session *session = session_new(channel, request->session, DIALECT_BASE, &request->claims);
+        struct session *session = session_new(channel, request->session, request->dialect, &request->claims);
         list_append(&actor->sessions, &session->link);
         channel_send(channel, ENVELOPE_ATTACHED, request->session, SLICE(""));
     } else { /* it is no decision, and a denial would be final */
@@ -291,7 +341,7 @@ static void count(const struct outcome *outcome)
         metric_add(outcome->is_rejected ? METRIC_SHARD_REJECTED : METRIC_SHARD_COMMITTED, 1);
 }
 
-static void answer(struct session *session, const struct request *request, uint32_t cost)
+static void answer(struct session *session, const struct inbound *request, uint32_t cost)
 {
     session_end_burst(session);
     if (request->verdict == VERDICT_REFUSED) {
@@ -303,7 +353,7 @@ static void answer(struct session *session, const struct request *request, uint3
     session_answer(session, request->frame.id, &request->outcome, cost);
 }
 
-static void on_message(struct actor *actor, struct session *session, const struct request *request)
+static void on_message(struct actor *actor, struct session *session, const struct inbound *request)
 {
     const struct frame *frame = &request->frame;
     uint32_t cost = ENVELOPE_HEADER + (uint32_t)request->len;
@@ -331,7 +381,7 @@ static void on_message(struct actor *actor, struct session *session, const struc
     }
 }
 
-static void on_credit(struct session *session, const struct request *request)
+static void on_credit(struct session *session, const struct inbound *request)
 {
     struct envelope envelope = {request->type, request->session, slice_of(request->payload, request->len)};
     uint32_t bytes;
@@ -339,7 +389,7 @@ static void on_credit(struct session *session, const struct request *request)
         session->credit += bytes;
 }
 
-static void handle(struct actor *actor, struct request *request)
+static void handle(struct actor *actor, struct inbound *request)
 {
     if (request->type == ENVELOPE_ATTACH) {
         attach(actor, request);
@@ -365,22 +415,22 @@ static void end_turn(struct actor *actor)
     else if (turn->is_committed)
         write_record(actor);
     while ((link = list_pop(&turn->requests)) != NULL) {
-        struct request *request = LIST_ITEM(link, struct request, link);
-        request_read(request);
+        struct inbound *request = LIST_ITEM(link, struct inbound, link);
+        inbound_read(request);
         handle(actor, request);
-        request_free(request);
+        inbound_free(request);
     }
 }
 
 void actor_decide(struct actor *actor)
 {
-    enum actor_job job = actor->job;
+    enum chore chore = actor->chore;
     if (actor->is_away)
         return;
-    actor->job = JOB_NONE;
-    if (job == JOB_NONE)
+    actor->chore = CHORE_NONE;
+    if (chore == CHORE_NONE)
         begin_turn(actor);
-    else if (job == JOB_OPEN || job == JOB_CREATE)
+    else if (chore == CHORE_OPEN || chore == CHORE_CREATE)
         decide_opened(actor);
     if (!actor->is_away)
         end_turn(actor);
@@ -398,25 +448,14 @@ static bool checkpoint(struct actor *actor)
     return err == ERR_OK;
 }
 
-/* What a failure has left is made durable by opening the file. */
-static bool save_left(struct actor *actor)
-{
-    turn_begin(&actor->turn);
-    open_file(actor, false);
-    if (actor->turn.err != ERR_OK)
-        actor_fail(actor, actor->turn.what, actor->turn.err, buf_slice(&actor->turn.why));
-    if (actor->feed.file != NULL) /* else the file is there no more */
-        list_remove(&actor->unsaved_link);
-    return actor->feed.file != NULL;
-}
-
 bool actor_save(struct actor *actor)
 {
     if (list_is_empty(&actor->unsaved_link))
         return true;
     if (actor->is_away)
         return false;
-    bool ok = actor->feed.file == NULL ? save_left(actor) : checkpoint(actor);
+    /* opening the file makes durable what a failure has left, unless the file is there no more */
+    bool ok = actor->feed.file == NULL ? actor_open(actor) && list_is_empty(&actor->unsaved_link) : checkpoint(actor);
     actor->save_after_us = ok ? 0 : clock_mono_us() + ACTOR_SAVE_AGAIN_MS * 1000;
     return ok;
 }
@@ -469,5 +508,5 @@ bool actor_release(struct actor *actor)
 
 bool actor_is_idle(const struct actor *actor)
 {
-    return !actor->is_away && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
+    return !actor->is_away && !actor->is_held && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
 }

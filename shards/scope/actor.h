@@ -11,6 +11,7 @@
 #ifndef SHARDS_SCOPE_ACTOR_H
 #define SHARDS_SCOPE_ACTOR_H
 
+#include "base/helper.h"
 #include "base/list.h"
 #include "base/table.h"
 #include "proto/envelope.h"
@@ -37,17 +38,16 @@ struct actor_host {
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
-    /* Has actor_work called on the helper thread, and actor_worked on the shard's afterwards. */
-    void (*help)(void *shard, struct actor *actor);
+    struct helper *opener, *decider; /* apart, so that nobody's long request keeps a scope closed */
 };
 
-/* What would hold up the other scopes of the shard is done on its helper thread. */
-enum actor_job {
-    JOB_NONE,
-    JOB_OPEN,       /* the file: migrations, a checkpoint of what a crash has left */
-    JOB_CREATE,     /* and open it */
-    JOB_DECIDE,     /* the turn, which holds one long request; and commit */
-    JOB_CHECKPOINT, /* what was committed, because no record can carry it */
+/* What would hold up the other scopes of the shard is done on its helper threads. */
+enum chore {
+    CHORE_NONE,
+    CHORE_OPEN,       /* the file: migrations, a checkpoint of what a crash has left */
+    CHORE_CREATE,     /* and open it */
+    CHORE_DECIDE,     /* the turn, which holds one long request; and commit */
+    CHORE_CHECKPOINT, /* what was committed, because no record can carry it */
 };
 
 struct actor {
@@ -60,12 +60,14 @@ struct actor {
     struct list channels, sessions;
     struct list unsaved_link, heavy_link;
     struct turn turn;
-    struct list helper_link; /* of those that wait for the helper thread */
-    enum actor_job job;
-    bool is_away;          /* file and turn are the helper thread's: messages wait, sessions and channels stay */
+    struct job job;
+    sqlite3 *abandoned; /* whose copying ends when it is back, or NULL */
+    enum chore chore;
+    bool is_away;          /* file and turn are a helper thread's: messages wait, sessions and channels stay */
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
+    bool is_held;          /* an operator's request works on it: it stays, though nobody is there */
 };
 
 struct actor *actor_new(const struct actor_host *host, const struct scope_name *name, const struct kind *kind);
@@ -80,13 +82,19 @@ void actor_channel_ended(struct actor *actor, struct channel *channel);
 /* Something of its has come due: it takes part in the next turn. */
 void actor_mark_dirty(struct actor *actor);
 
-/* Decide: what is in the inbox, within the turn's bounds; commits; and gives the sessions their requests and verdicts.
- * Work that is long goes to the helper thread, and the turn ends when it is back. */
-void actor_decide(struct actor *actor);
+/* An operator's request begins and ends to work with it. It leaves the file alone while the actor is away. */
+void actor_hold(struct actor *actor);
+void actor_let_go(struct actor *actor);
 
-/* The job that the actor is away for: on the helper thread. Back on the shard's. */
-void actor_work(struct actor *actor);
-void actor_worked(struct actor *actor);
+/* Opens its file, if there is one, however long that takes. False if that failed. Not while it is away. */
+bool actor_open(struct actor *actor);
+
+/* Ends the copying of its file into `copy`: at once, or, while it is away, when it is back; then it takes the copy. */
+void actor_end_copy(struct actor *actor, sqlite3 **copy);
+
+/* Decide: what is in the inbox, within the turn's bounds; commits; and gives the sessions their requests and verdicts.
+ * Work that is long goes to a helper thread, and the turn ends when it is back. */
+void actor_decide(struct actor *actor);
 
 /* Release: what was decided is durable; gives it to the sessions. True if requests are left for the next turn. */
 bool actor_release(struct actor *actor);

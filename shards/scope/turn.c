@@ -11,10 +11,10 @@
 
 /* ---- requests ---- */
 
-struct request *request_new(struct channel *channel, const struct envelope *envelope)
+struct inbound *inbound_new(struct channel *channel, const struct envelope *envelope)
 {
-    struct request *request = mem_alloc(sizeof *request + envelope->payload.len);
-    *request = (struct request){
+    struct inbound *request = mem_alloc(sizeof *request + envelope->payload.len);
+    *request = (struct inbound){
         .channel = channel, .type = envelope->type, .session = envelope->session, .len = envelope->payload.len};
     if (request->len > 0)
         memcpy(request->payload, envelope->payload.data, request->len);
@@ -22,7 +22,7 @@ struct request *request_new(struct channel *channel, const struct envelope *enve
     return request;
 }
 
-void request_free(struct request *request)
+void inbound_free(struct inbound *request)
 {
     request->channel->n_requests--;
     outcome_release(&request->outcome);
@@ -30,19 +30,21 @@ void request_free(struct request *request)
     free(request);
 }
 
-void request_read(struct request *request)
+void inbound_read(struct inbound *request)
 {
-    struct slice payload = slice_of(request->payload, request->len);
+    struct envelope envelope = {request->type, request->session, slice_of(request->payload, request->len)};
+    struct slice claims;
     if (request->is_read)
         return;
     request->is_read = true;
     if (request->type == ENVELOPE_ATTACH)
-        request->is_valid = claims_init(&request->claims, payload);
+        request->is_valid =
+            envelope_attach(&envelope, &request->dialect, &claims) && claims_init(&request->claims, claims);
     else if (request->type == ENVELOPE_MESSAGE)
-        request->is_valid = frame_decode(payload, &request->frame);
+        request->is_valid = frame_decode(envelope.payload, &request->frame);
 }
 
-bool request_is_write(const struct request *request)
+bool inbound_is_write(const struct inbound *request)
 {
     return request->type == ENVELOPE_MESSAGE && request->is_valid &&
            (request->frame.type == FRAME_MUT || request->frame.type == FRAME_CALL);
@@ -66,7 +68,7 @@ void turn_release(struct turn *turn)
 {
     list_move(&turn->requests, &turn->cut);
     LIST_FOREACH_SAFE(link, &turn->requests)
-        request_free(LIST_ITEM(link, struct request, link));
+        inbound_free(LIST_ITEM(link, struct inbound, link));
     buf_release(&turn->why);
 }
 
@@ -90,13 +92,13 @@ bool turn_has_room(const struct turn *turn)
 }
 
 /* Under which claims the request was sent; NULL if nobody is there. A session may come in with this very turn. */
-static const struct claims *find_claims(const struct turn *turn, const struct request *request)
+static const struct claims *find_claims(const struct turn *turn, const struct inbound *request)
 {
     const struct session *session = channel_find(request->channel, request->session);
     if (session != NULL)
         return &session->claims;
     LIST_FOREACH(link, &turn->requests) {
-        const struct request *other = LIST_ITEM(link, struct request, link);
+        const struct inbound *other = LIST_ITEM(link, struct inbound, link);
         if (other == request)
             break;
         if (other->type == ENVELOPE_ATTACH && other->channel == request->channel &&
@@ -106,9 +108,9 @@ static const struct claims *find_claims(const struct turn *turn, const struct re
     return NULL;
 }
 
-bool turn_needs_file(const struct turn *turn, const struct request *request)
+bool turn_needs_file(const struct turn *turn, const struct inbound *request)
 {
-    if (file_of(turn) != NULL || turn->is_full || !request_is_write(request))
+    if (file_of(turn) != NULL || turn->is_full || !inbound_is_write(request))
         return false;
     const struct claims *claims = find_claims(turn, request);
     return claims != NULL && claims->subject != NULL;
@@ -133,7 +135,7 @@ static enum err begin(struct turn *turn)
     return err;
 }
 
-static enum err decide_write(struct turn *turn, struct request *request)
+static enum err decide_write(struct turn *turn, struct inbound *request)
 {
     const struct claims *claims = find_claims(turn, request);
     struct outcome *outcome = &request->outcome;
@@ -166,7 +168,7 @@ static enum err ask_open(struct turn *turn, const struct claims *claims, bool *r
     return ERR_OK;
 }
 
-static enum err decide_attach(struct turn *turn, struct request *request)
+static enum err decide_attach(struct turn *turn, struct inbound *request)
 {
     bool allowed;
     if (!request->is_valid || request->is_settled)
@@ -176,17 +178,17 @@ static enum err decide_attach(struct turn *turn, struct request *request)
     return err;
 }
 
-static enum err decide(struct turn *turn, struct request *request)
+static enum err decide(struct turn *turn, struct inbound *request)
 {
     if (request->type == ENVELOPE_ATTACH)
         return decide_attach(turn, request);
-    return request_is_write(request) ? decide_write(turn, request) : ERR_OK;
+    return inbound_is_write(request) ? decide_write(turn, request) : ERR_OK;
 }
 
 /* ---- what does not go well ---- */
 
 /* It and what is behind it are for later. What took long by itself is tried again alone. */
-static void cut_off(struct turn *turn, struct request *request)
+static void cut_off(struct turn *turn, struct inbound *request)
 {
     request->is_long = clock_mono_us() - turn->started_us >= TURN_US / 2;
     struct list *link = &request->link;
@@ -199,12 +201,12 @@ static void cut_off(struct turn *turn, struct request *request)
 }
 
 /* It had all the time there is. */
-static void give_up(struct request *request)
+static void give_up(struct inbound *request)
 {
     metric_add(METRIC_SHARD_OVERRUNS, 1);
     request->is_settled = true;
     request->verdict = VERDICT_NONE; /* of an attach, which may be tried again */
-    if (request_is_write(request))
+    if (inbound_is_write(request))
         outcome_reject(&request->outcome, REJECT_LIMIT_EXCEEDED, "took longer than %d s", TURN_LONG_MS / 1000);
 }
 
@@ -216,7 +218,7 @@ static enum err roll_back(struct turn *turn)
 }
 
 /* True if the turn goes on behind the request; else all of it has to be decided again. */
-static bool cope(struct turn *turn, struct request *request, enum err err)
+static bool cope(struct turn *turn, struct inbound *request, enum err err)
 {
     turn->is_closed = true;
     if (err == ERR_ABORTED)
@@ -236,7 +238,7 @@ static bool cope(struct turn *turn, struct request *request, enum err err)
 static void decide_from(struct turn *turn, struct list *link)
 {
     while (link != &turn->requests && turn->err == ERR_OK) {
-        struct request *request = LIST_ITEM(link, struct request, link);
+        struct inbound *request = LIST_ITEM(link, struct inbound, link);
         turn->started_us = clock_mono_us();
         enum err err = decide(turn, request);
         link = link->next;
@@ -253,7 +255,7 @@ static void decide_from(struct turn *turn, struct list *link)
     }
 }
 
-void turn_add(struct turn *turn, struct request *request)
+void turn_add(struct turn *turn, struct inbound *request)
 {
     list_append(&turn->requests, &request->link);
     decide_from(turn, &request->link);

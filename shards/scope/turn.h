@@ -36,16 +36,17 @@ enum verdict {
 };
 
 /* One envelope that waits for a turn, or takes part in it. */
-struct request {
+struct inbound {
     struct list link;
     struct channel *channel;
     enum envelope_type type;
     uint32_t session;
-    bool is_read;         /* as far as its type goes: the fields up to `claims` are filled */
-    bool is_valid;        /* the frame or the claims could be decoded */
-    bool is_long;         /* it has overrun a turn: it runs alone */
-    bool is_settled;      /* whatever else is decided again, its verdict stays */
-    struct frame frame;   /* of a message */
+    bool is_read;       /* as far as its type goes: the fields up to `claims` are filled */
+    bool is_valid;      /* the frame or the claims could be decoded */
+    bool is_long;       /* it has overrun a turn: it runs alone */
+    bool is_settled;    /* whatever else is decided again, its verdict stays */
+    struct frame frame; /* of a message */
+    enum dialect dialect;
     struct claims claims; /* of an attach */
     enum verdict verdict;
     struct outcome outcome;
@@ -53,12 +54,12 @@ struct request {
     char payload[];
 };
 
-struct request *request_new(struct channel *channel, const struct envelope *envelope);
-void request_free(struct request *request);
+struct inbound *inbound_new(struct channel *channel, const struct envelope *envelope);
+void inbound_free(struct inbound *request);
 
 /* Decodes it, unless that was done. */
-void request_read(struct request *request);
-bool request_is_write(const struct request *request);
+void inbound_read(struct inbound *request);
+bool inbound_is_write(const struct inbound *request);
 
 struct turn {
     const struct actor *actor;
@@ -86,10 +87,10 @@ void turn_begin(struct turn *turn);
 bool turn_has_room(const struct turn *turn);
 
 /* Whether deciding this request, the next, takes a file that there is not. */
-bool turn_needs_file(const struct turn *turn, const struct request *request);
+bool turn_needs_file(const struct turn *turn, const struct inbound *request);
 
 /* Takes the request and decides it. */
-void turn_add(struct turn *turn, struct request *request);
+void turn_add(struct turn *turn, struct inbound *request);
 
 /* Decides all of its requests, from the first; in so much time. */
 void turn_decide(struct turn *turn, int64_t time_us);

@@ -355,7 +355,7 @@ static void test_what_no_record_can_carry_is_a_barrier(void **state)
     stage->is_helper_held = true;
     call(stage, BEN, "t1", "big", 9 << 20);
     stage_turn(stage);
-    assert_int_equal(stage->actor->job, JOB_CHECKPOINT);
+    assert_int_equal(stage->actor->chore, CHORE_CHECKPOINT);
     assert_int_equal(stage_n_records, 0);
     check(stage, BEN, "");
     stage_help(stage);

@@ -157,8 +157,7 @@ static cJSON *known_object(const cJSON *json)
 {
     cJSON *object = cJSON_CreateObject();
     const cJSON *item;
-    cJSON_ArrayForEach(item, json)
-    {
+    cJSON_ArrayForEach(item, json) {
         cJSON_AddItemToObject(object, item->string, known_json(item));
     }
     return object;
@@ -168,8 +167,7 @@ static cJSON *known_array(const cJSON *json)
 {
     cJSON *array = cJSON_CreateArray();
     const cJSON *item;
-    cJSON_ArrayForEach(item, json)
-    {
+    cJSON_ArrayForEach(item, json) {
         cJSON_AddItemToArray(array, known_json(item));
     }
     return array;
@@ -210,8 +208,7 @@ static void know_columns(cJSON *object, const char *name)
     cJSON *columns = cJSON_GetObjectItemCaseSensitive(object, name), *column;
     if (columns == NULL)
         return;
-    cJSON_ArrayForEach(column, columns)
-    {
+    cJSON_ArrayForEach(column, columns) {
         const cJSON *time = cJSON_GetObjectItemCaseSensitive(column, "$time");
         if (time == NULL)
             continue;
@@ -239,8 +236,7 @@ static cJSON *known_frame(const cJSON *description)
         if (strcmp(text_of(frame, "t"), FIELDS[i][0]) == 0)
             keep_only(frame, FIELDS[i][1]);
     know_columns(frame, "args");
-    cJSON_ArrayForEach(op, cJSON_GetObjectItemCaseSensitive(frame, "ops"))
-    {
+    cJSON_ArrayForEach(op, cJSON_GetObjectItemCaseSensitive(frame, "ops")) {
         keep_only(op, " type key cols ");
         know_columns(op, "cols");
     }
@@ -274,8 +270,7 @@ static void test_every_client_frame_is_read_as_described(void **state)
     (void)state;
     cJSON *vectors = load("client.json");
     const cJSON *vector;
-    cJSON_ArrayForEach(vector, vectors)
-    {
+    cJSON_ArrayForEach(vector, vectors) {
         check_decoded(vector);
     }
     cJSON_Delete(vectors);
@@ -286,8 +281,7 @@ static void test_every_malformed_message_is_dropped_or_left_to_be_refused(void *
     (void)state;
     cJSON *vectors = load("malformed.json");
     const cJSON *vector;
-    cJSON_ArrayForEach(vector, vectors)
-    {
+    cJSON_ArrayForEach(vector, vectors) {
         if (strcmp(text_of(vector, "outcome"), "decoded") == 0) {
             check_decoded(vector);
             continue;
@@ -352,8 +346,7 @@ static void parts_init(struct parts *parts, const cJSON *frame)
     encode_field(frame, "result", &parts->result);
     seq_parse(slice_str(text_of(frame, "seq")), &parts->seq);
     const cJSON *row;
-    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(frame, "rows"))
-    {
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(frame, "rows")) {
         mpjson_write(row, &parts->rows);
         parts->n_rows++;
     }
@@ -374,14 +367,43 @@ static enum op_type op_of(const cJSON *frame)
     return strcmp(op, "insert") == 0 ? OP_INSERT : strcmp(op, "update") == 0 ? OP_UPDATE : OP_DELETE;
 }
 
+static uint32_t number_of(const cJSON *json, const char *name)
+{
+    return (uint32_t)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, name));
+}
+
 static void encode_rejected(const cJSON *frame, struct slice tx, uint64_t seq, struct buf *buf)
 {
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(frame, "error");
     char *code = field_text(error, "code"), *message = field_text(error, "message");
-    const cJSON *retry = cJSON_GetObjectItemCaseSensitive(frame, "retryMs");
-    frame_rejected(buf, tx, code, slice_str(message), seq, retry == NULL ? 0 : (uint32_t)retry->valuedouble);
+    bool is_put_off = cJSON_HasObjectItem(frame, "retryMs");
+    frame_rejected(buf, tx, code, slice_str(message), seq, is_put_off ? number_of(frame, "retryMs") : 0);
     free(code);
     free(message);
+}
+
+static void encode_hello(const cJSON *frame, struct buf *buf)
+{
+    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(frame, "limits");
+    struct buf types = {0};
+    struct hello hello = {.server = slice_str(text_of(frame, "server")),
+                          .session = slice_str(text_of(frame, "session"))};
+    assert_true(seq_parse(slice_str(text_of(frame, "head")), &hello.head));
+    assert_true(seq_parse(slice_str(text_of(frame, "floor")), &hello.floor));
+    encode_field(frame, "types", &types);
+    hello.types = buf_slice(&types);
+    hello.schema = number_of(frame, "schema");
+    hello.ops = number_of(limits, "ops");
+    hello.subs = number_of(limits, "subs");
+    hello.frames_per_second = number_of(limits, "frames_per_second");
+    hello.receipts_s = number_of(frame, "receipts");
+    frame_hello(buf, &hello);
+    buf_release(&types);
+}
+
+static void encode_gone(const cJSON *frame, struct buf *buf)
+{
+    frame_gone(buf, text_of(frame, "code"), slice_str(text_of(frame, "message")), number_of(frame, "retryMs"));
 }
 
 static void encode(const cJSON *frame, struct buf *buf)
@@ -406,6 +428,10 @@ static void encode(const cJSON *frame, struct buf *buf)
         encode_rejected(frame, parts.tx, parts.seq, buf);
     else if (strcmp(tag, "page") == 0)
         frame_page(buf, parts.fetch, parts.n_rows, buf_slice(&parts.rows), parts.seq);
+    else if (strcmp(tag, "hello") == 0)
+        encode_hello(frame, buf);
+    else if (strcmp(tag, "gone") == 0)
+        encode_gone(frame, buf);
     else
         fail_msg("no encoder for %s", tag);
     parts_release(&parts);
@@ -416,8 +442,7 @@ static void test_every_server_frame_is_written_byte_for_byte(void **state)
     (void)state;
     cJSON *vectors = load("server.json");
     const cJSON *vector;
-    cJSON_ArrayForEach(vector, vectors)
-    {
+    cJSON_ArrayForEach(vector, vectors) {
         struct buf expected = {0}, actual = {0};
         mpjson_bytes(text_of(vector, "bytes"), &expected);
         encode(cJSON_GetObjectItemCaseSensitive(vector, "frame"), &actual);
