@@ -182,6 +182,8 @@ static bool close_scope(struct restore *restore)
 {
     if (restore->file.why.len > 0)
         return give_up(restore);
+    if (restore->actor->is_away)
+        return false; /* it brings a turn when it is back */
     restore->errand.must_end = true;
     restore->file.known_head = actor_suspend(restore->actor);
     restore->state = RESTORE_PLACED;
