@@ -291,7 +291,8 @@ static void end(struct errand *errand)
     let_go(restore);
     if (restore->fd > 0)
         close(restore->fd);
-    spool_clean(errand->host->actor_host->data_dir, errand->host->number);
+    if (restore->file.fresh != NULL) /* else the shard's spool is another's */
+        spool_clean(errand->host->actor_host->data_dir, errand->host->number);
     replacement_release(&restore->file);
     buf_release(&restore->in);
     buf_release(&restore->chunk);

@@ -207,6 +207,8 @@ bool actor_open(struct actor *actor)
     assert(!actor->is_away);
     if (actor->feed.file != NULL)
         return true;
+    if (actor->is_suspended)
+        return false;
     turn_begin(&actor->turn);
     open_file(actor, false);
     if (actor->turn.err != ERR_OK)
@@ -333,7 +335,9 @@ static void begin_turn(struct actor *actor)
     turn_begin(&actor->turn);
     if (list_is_empty(&actor->inbox))
         return;
-    if (actor->is_opened)
+    if (actor->is_suspended)
+        list_move(&actor->turn.requests, &actor->inbox); /* and all who wait for it are told */
+    else if (actor->is_opened)
         decide(actor);
     else if (find_file(actor))
         decide_opened(actor);
