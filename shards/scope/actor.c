@@ -156,16 +156,9 @@ void actor_free(struct actor *actor)
 
 /* ---- closing and opening again: the one recovery ---- */
 
-static void actor_fail(struct actor *actor, const char *what, enum err err, struct slice why)
+static bool is_shut(const struct actor *actor)
 {
-    log_line(LOG_ERROR, "scope_closed scope=%s after=%s err=\"%s\" why=\"%.*s\"", actor->name.text, what, err_text(err),
-             (int)why.len, why.len == 0 ? "" : why.data);
-    metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
-    LIST_FOREACH_SAFE(link, &actor->sessions)
-        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE);
-    scope_file_close(actor->feed.file);
-    actor->feed.file = NULL;
-    actor->is_opened = false;
+    return actor->is_suspended || actor->patient != NULL;
 }
 
 /* As a crash would leave it. */
@@ -175,6 +168,18 @@ static void abandon_file(struct actor *actor)
         scope_file_abandon(actor->feed.file);
     actor->feed.file = NULL;
     actor->is_opened = false;
+}
+
+static void actor_fail(struct actor *actor, const char *what, enum err err, struct slice why)
+{
+    log_line(LOG_ERROR, "scope_closed scope=%s after=%s err=\"%s\" why=\"%.*s\"", actor->name.text, what, err_text(err),
+             (int)why.len, why.len == 0 ? "" : why.data);
+    metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
+    LIST_FOREACH_SAFE(link, &actor->sessions)
+        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE);
+    abandon_file(actor); /* a checkpoint now would only hope that what failed before has worked */
+    if ((err == ERR_IO || err == ERR_DAMAGED) && actor->host->on_failed_file != NULL)
+        actor->host->on_failed_file(actor->host->shard, actor, what, err, why);
 }
 
 /* The journal broke while the file was away: nobody is there any more who could be told of this turn. */
@@ -207,7 +212,7 @@ bool actor_open(struct actor *actor)
     assert(!actor->is_away);
     if (actor->feed.file != NULL)
         return true;
-    if (actor->is_suspended)
+    if (is_shut(actor))
         return false;
     turn_begin(&actor->turn);
     open_file(actor, false);
@@ -335,7 +340,7 @@ static void begin_turn(struct actor *actor)
     turn_begin(&actor->turn);
     if (list_is_empty(&actor->inbox))
         return;
-    if (actor->is_suspended)
+    if (is_shut(actor))
         list_move(&actor->turn.requests, &actor->inbox); /* and all who wait for it are told */
     else if (actor->is_opened)
         decide(actor);
@@ -505,6 +510,8 @@ static bool checkpoint(struct actor *actor)
     enum err err = scope_file_checkpoint(actor->feed.file);
     if (err == ERR_OK)
         list_remove(&actor->unsaved_link);
+    else if (err == ERR_IO)
+        actor_fail(actor, "checkpoint", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
     else
         log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(err));
     return err == ERR_OK;
@@ -570,6 +577,6 @@ bool actor_release(struct actor *actor)
 
 bool actor_is_idle(const struct actor *actor)
 {
-    return !actor->is_away && !actor->is_held && !actor->is_suspended && list_is_empty(&actor->inbox) &&
+    return !actor->is_away && !actor->is_held && !is_shut(actor) && list_is_empty(&actor->inbox) &&
            list_is_empty(&actor->channels);
 }
