@@ -31,6 +31,7 @@
     X(SHARD_FRAMES_DROPPED, "skerry_shard_frames_dropped_total", "counter", "undecodable frames of clients")           \
     X(SHARD_COMMITTED, "skerry_shard_committed_total", "counter", "transactions committed")                            \
     X(SHARD_REJECTED, "skerry_shard_rejected_total", "counter", "transactions rejected")                               \
+    X(SHARD_REFUSED, "skerry_shard_refused_total", "counter", "transactions put off undecided: no room, no journal")   \
     X(SHARD_REPLAYED, "skerry_shard_replayed_total", "counter", "receipts sent again")                                 \
     X(SHARD_RESETS, "skerry_shard_resets_total", "counter", "resets sent, refusals included")                          \
     X(SHARD_SUBS_REFUSED, "skerry_shard_subs_refused_total", "counter", "subscriptions refused")                       \
@@ -39,7 +40,8 @@
     X(SHARD_JOURNALS_BROKEN, "skerry_shard_journals_broken", "gauge", "journals that wait for a disk that takes them") \
     X(SHARD_JOURNALS_SHORT, "skerry_shard_journals_short", "gauge", "journals that the disk has no more room for")     \
     X(SHARD_JOURNAL_SEGMENTS, "skerry_shard_journal_segments", "gauge", "files of the journals")                       \
-    X(SHARD_SCOPE_FAILURES, "skerry_shard_scope_failures_total", "counter", "scopes closed because a commit failed")
+    X(SHARD_SCOPE_FAILURES, "skerry_shard_scope_failures_total", "counter", "scopes closed because a commit failed")   \
+    X(SHARD_BACKUPS, "skerry_shard_backups_total", "counter", "backups of a scope that were sent")
 
 enum metric {
 #define METRICS_ENUM(id, name, kind, help) METRIC_##id,
