@@ -62,7 +62,8 @@ static void open_file(struct actor *actor, bool create)
 static bool needs_barrier(const struct actor *actor)
 {
     return actor->turn.is_committed &&
-           actor->feed.file->capture.journal.len > JOURNAL_RECORD_MAX - ROUTE_SCOPE_MAX - 64;
+           actor->feed.file->capture.journal.len >
+               journal_options(actor->host->journal)->record_bytes_max - ROUTE_SCOPE_MAX - 64;
 }
 
 /* What the journal cannot carry is made durable in the file. */
@@ -165,6 +166,29 @@ static void actor_fail(struct actor *actor, const char *what, enum err err, stru
     scope_file_close(actor->feed.file);
     actor->feed.file = NULL;
     actor->is_opened = false;
+}
+
+static void close_broken(struct actor *actor)
+{
+    actor->is_broken = false;
+    if (actor->feed.file != NULL)
+        scope_file_abandon(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+}
+
+void actor_break(struct actor *actor, uint64_t position)
+{
+    if (actor->unsaved_to <= position)
+        return;
+    LIST_FOREACH(link, &actor->channels)
+        channel_abort(LIST_ITEM(link, struct channel, link));
+    if (actor->unsaved_from > position)
+        actor->unsaved_from = position; /* it is still unsaved: opening the file makes it durable */
+    actor->unsaved_to = position;
+    actor->is_broken = true;
+    if (!actor->is_away)
+        close_broken(actor);
 }
 
 bool actor_open(struct actor *actor)
@@ -276,6 +300,7 @@ static void decide_opened(struct actor *actor)
 static void begin_turn(struct actor *actor)
 {
     turn_begin(&actor->turn);
+    actor->turn.is_full = !journal_has_room(actor->host->journal);
     if (list_is_empty(&actor->inbox))
         return;
     if (actor->is_opened)
@@ -306,6 +331,7 @@ static void write_record(struct actor *actor)
     }
     scoperecord_write(journal_begin(journal), &record);
     journal_end(journal);
+    actor->unsaved_to = journal_position(journal);
 }
 
 static void attach(struct actor *actor, struct inbound *request)
@@ -428,9 +454,12 @@ void actor_decide(struct actor *actor)
     if (actor->is_away)
         return;
     actor->chore = CHORE_NONE;
-    if (chore == CHORE_NONE)
+    if (actor->is_broken) {
+        close_broken(actor);
+        turn_drop(&actor->turn);
+    } else if (chore == CHORE_NONE) {
         begin_turn(actor);
-    else if (chore == CHORE_OPEN || chore == CHORE_CREATE)
+    } else if (chore == CHORE_OPEN || chore == CHORE_CREATE)
         decide_opened(actor);
     if (!actor->is_away)
         end_turn(actor);
