@@ -8,8 +8,9 @@ const IN_FLIGHT = 8; // transactions that a writer keeps unanswered
 const REPEATS = 6; // old transactions that are sent again after a round
 
 export class Scope {
-  constructor(server, workload, name, writers, random) {
-    Object.assign(this, { server, workload, name, random });
+  /** `extended` are the users who speak skerry.v1. */
+  constructor(server, workload, name, writers, random, extended = []) {
+    Object.assign(this, { server, workload, name, random, extended });
     this.sent = []; // {txId, user, frame, changes, code, apply, answer}, in the order of sending
     this.seen = new Map(); // seq -> the row that changed there, as any client was told
     this.broken = []; // what clients were told that does not fit together
@@ -21,7 +22,8 @@ export class Scope {
   }
 
   open(user, collections = this.workload.collections) {
-    const client = new Client(this.server.url(this.name, user), collections);
+    const extended = this.extended.includes(user);
+    const client = new Client(this.server.url(this.name, user), collections, { extended });
     client.onDelta = (frame, seq) => this.see(seq, `${frame.key} of ${frame.sub}`);
     return client;
   }
