@@ -25,7 +25,8 @@ const APP = "board";
 const SCOPES = ["one", "two", "three"];
 const WRITERS = 4; // per scope; half of them speak skerry.v1
 const EXTENDED = ["w1", "w3", "reader-v1", "newcomer-v1"];
-const TRANSACTIONS = 40; // per writer and round
+const TRANSACTIONS = 24; // per writer and round, and as many more as it takes to meet the full disk
+const TRANSACTIONS_MAX = 5000;
 const LARGE_EVERY = 2; // rounds
 const MEBIBYTES = 160;
 const FAULT = /Sanitizer|runtime error|Assertion|.*child_died/;
@@ -37,6 +38,7 @@ const { values: options } = parseArgs({
 const seed = Number(options.seed ?? Date.now() % 1000000);
 const random = new Random(seed);
 const tally = new Tally();
+const newScopes = []; // {scope, founded}: they could not have a file while the disk was full
 
 /** The clients of a scope: those who write, by contract, and those who only read. */
 class Party {
@@ -46,23 +48,30 @@ class Party {
     this.extended = clients.filter((client) => client.extended);
     this.base = clients.filter((client) => !client.extended);
     this.readers = [this.scope.watcher, this.scope.open("reader-v1")];
-    this.workload = workload;
   }
 
   clients() {
     return [...this.scope.clients(), this.readers[1]];
   }
 
-  /** The load of a round goes on beyond the full disk, so that somebody writes until then. */
-  load(onAnswer) {
-    return this.scope.load(this.workload.n ?? TRANSACTIONS, onAnswer);
+  load(before, onAnswer) {
+    const sent = new Map(this.scope.writers.map((writer) => [writer, 0]));
+    const wants = (writer) => {
+      const n = sent.set(writer, sent.get(writer) + 1).get(writer);
+      return n <= TRANSACTIONS || (n <= TRANSACTIONS_MAX && !hasMet(writer.client, before));
+    };
+    return this.scope.loadWhile(wants, onAnswer);
   }
 
-  /** Each writer has met the full disk since `before`. */
   isRefused(before) {
-    const grown = (list) => (client) => client[list].length > before.get(client)[list];
-    return this.extended.every(grown("putOffs")) && this.base.every(grown("closes"));
+    return [...this.extended, ...this.base].every((client) => hasMet(client, before));
   }
+}
+
+/** Whether a writer has been told of the full disk since `before`. */
+function hasMet(client, before) {
+  const list = client.extended ? "putOffs" : "closes";
+  return client[list].length > before.get(client)[list];
 }
 
 /** How often each client has been closed, put off, and connected. */
@@ -111,7 +120,7 @@ function sorted({ rows }) {
 
 /** A scope that has no file yet cannot get one, but it can be looked into. */
 async function checkNewScope(server) {
-  const scope = new Scope(server, workloads[APP], "new", 0, random, ["founder"]);
+  const scope = new Scope(server, workloads[APP], `new-${newScopes.length}`, 0, random, ["founder"]);
   const founded = scope.found();
   await until(() => scope.founder.client.putOffs.length > 0, "a new scope to be refused");
   await scope.watcher.settle();
@@ -120,7 +129,6 @@ async function checkNewScope(server) {
   scope.founder.client.start();
   newScopes.push({ scope, founded });
 }
-const newScopes = [];
 
 async function checkNewScopes() {
   for (const { scope, founded } of newScopes) {
@@ -139,14 +147,16 @@ async function round(server, space, parties, busy) {
   let answers = 0;
   let isLoaded = false;
   const onAnswer = () => ++answers === at && space.fill();
-  const load = Promise.all(busy.map((party) => party.load(onAnswer))).then(() => (isLoaded = true));
+  const load = Promise.all(busy.map((party) => party.load(before, onAnswer))).then(() => (isLoaded = true));
   const refused = () => busy.every((party) => party.isRefused(before));
   const what = () => `the disk to be full for all writers; ${answers} answers, ${space.bytesLeft} bytes left`;
   await until(() => refused() || isLoaded, what);
   tally.check(!isLoaded, "all was written, and not everybody met the full disk");
   await checkFull(server, parties, busy, before, pids);
   space.free();
-  await until(() => isLoaded, () => `all to be written when there is space again; ${answers} answers`);
+  const missing = () => parties.flatMap((party) => party.clients()).filter(({ unanswered }) => unanswered.size > 0);
+  const left = () => missing().map(({ url, unanswered, closes }) => `${url}: ${[...unanswered.keys()]} (${closes})`);
+  await until(() => isLoaded, () => `all to be written; ${space.bytesLeft} bytes left, but\n${left().join("\n")}`);
   await load;
   return `full at answer ${at}, ${Date.now() - started} ms`;
 }
@@ -185,6 +195,7 @@ try {
 } catch (error) {
   tally.check(false, error.stack);
 }
+space.remove();
 if (tally.failed > 0) console.log(`the log is left in ${server.log}`);
 else server.remove();
 tally.end();

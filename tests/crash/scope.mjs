@@ -57,14 +57,18 @@ export class Scope {
   }
 
   /** Each writer sends `n` transactions, some at a time. Resolves when all are answered. */
-  async load(n, onAnswer) {
-    const lane = async (writer, quota) => {
-      while (quota.left-- > 0) await this.send(writer, this.workload.next(writer, this.random), onAnswer);
+  load(n, onAnswer) {
+    const left = new Map(this.writers.map((writer) => [writer, n]));
+    const take = (writer) => left.set(writer, left.get(writer) - 1).get(writer) >= 0;
+    return this.loadWhile(take, onAnswer);
+  }
+
+  /** The same for as long as a writer `wants` to. */
+  async loadWhile(wants, onAnswer) {
+    const lane = async (writer) => {
+      while (wants(writer)) await this.send(writer, this.workload.next(writer, this.random), onAnswer);
     };
-    const lanes = this.writers.flatMap((writer) => {
-      const quota = { left: n };
-      return Array.from({ length: IN_FLIGHT }, () => lane(writer, quota));
-    });
+    const lanes = this.writers.flatMap((writer) => Array.from({ length: IN_FLIGHT }, () => lane(writer)));
     await Promise.all(lanes);
     await this.send(this.founder, this.workload.seal(`z-${this.sent.length}`));
   }
