@@ -86,36 +86,47 @@ static void run_threads(struct shard **shards, unsigned n, const sigset_t *stop_
         pthread_join(threads[i], NULL);
 }
 
+void shards_close(struct shard **shards, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        shard_free(shards[i]);
+}
+
+bool shards_open(const struct worker_options *options, const struct app *app, struct kind *const *kinds,
+                 struct shard **ret_shards, struct problems *problems)
+{
+    unsigned n = 0;
+    bool ok = make_dir(options->data_dir, problems) && make_dir(options->run_dir, problems);
+    for (; ok && n < options->n_shards; n++) {
+        ret_shards[n] = shard_new(
+            &(struct shard_options){n, options->n_shards, options->data_dir, options->run_dir, app, kinds}, problems);
+        if (ret_shards[n] == NULL)
+            break;
+    }
+    ok = ok && n == options->n_shards && replay_all(options->data_dir, problems);
+    for (unsigned i = 0; ok && i < n; i++)
+        ok = shard_open_journal(ret_shards[i], problems);
+    if (!ok)
+        shards_close(ret_shards, n);
+    return ok;
+}
+
 static bool start(const struct worker_options *options, const struct app *app, struct kind *const *kinds,
                   struct problems *problems)
 {
     struct shard *shards[WORKER_SHARDS_MAX];
     sigset_t stop_signals;
-    unsigned n = 0;
     sigemptyset(&stop_signals);
     sigaddset(&stop_signals, SIGTERM);
     sigaddset(&stop_signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &stop_signals, NULL); /* inherited by the shards' threads */
 
-    bool ok = make_dir(options->data_dir, problems) && make_dir(options->run_dir, problems);
-    for (; ok && n < options->n_shards; n++) {
-        shards[n] = shard_new(
-            &(struct shard_options){n, options->n_shards, options->data_dir, options->run_dir, app, kinds}, problems);
-        if (shards[n] == NULL)
-            ok = false;
-        if (!ok)
-            break;
-    }
-    ok = ok && replay_all(options->data_dir, problems);
-    for (unsigned i = 0; ok && i < n; i++)
-        ok = shard_open_journal(shards[i], problems);
-    if (ok) {
-        log_line(LOG_INFO, "worker_ready shards=%u data=%s", n, options->data_dir);
-        run_threads(shards, n, &stop_signals, options->ready_fd);
-    }
-    for (unsigned i = 0; i < n; i++)
-        shard_free(shards[i]);
-    return ok;
+    if (!shards_open(options, app, kinds, shards, problems))
+        return false;
+    log_line(LOG_INFO, "worker_ready shards=%u data=%s", options->n_shards, options->data_dir);
+    run_threads(shards, options->n_shards, &stop_signals, options->ready_fd);
+    shards_close(shards, options->n_shards);
+    return true;
 }
 
 bool worker_run(const struct worker_options *options, struct problems *problems)

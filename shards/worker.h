@@ -18,6 +18,15 @@ enum { WORKER_SHARDS_MAX = 64 };
 /* Runs until SIGTERM or SIGINT. False, with problems added, if it could not start. */
 bool worker_run(const struct worker_options *options, struct problems *problems);
 
+struct shard;
+struct kind;
+
+/* Makes the worker's shards ready to turn, with all that their journals held replayed. False, with problems added, and
+ * none is left. `ret_shards` has room for options->n_shards. The app and its kinds are borrowed. */
+bool shards_open(const struct worker_options *options, const struct app *app, struct kind *const *kinds,
+                 struct shard **ret_shards, struct problems *problems);
+void shards_close(struct shard **shards, unsigned n);
+
 /* Loads every kind of an app; NULL, with problems added. The caller frees with kinds_free. */
 struct kind **kinds_load(const struct app *app, struct problems *problems);
 void kinds_free(struct kind **kinds, size_t n);

@@ -241,11 +241,8 @@ static void await_sockets(void *arg)
         timer_start(&router->stop_timer, STOP_LOOK_MS);
 }
 
-/* Sessions hear 1001 and have a moment to take it. */
-static void begin_stopping(void *arg, unsigned ready)
+void router_stop(struct router *router)
 {
-    struct router *router = arg;
-    (void)ready;
     router->is_stopping = true;
     watch_want(&router->signals, 0); /* one is enough, and unread it would be told again and again */
     router->stop_us = clock_mono_us() + DRAIN_MS * 1000;
@@ -260,6 +257,12 @@ static void begin_stopping(void *arg, unsigned ready)
             connection_kill(connection);
     }
     await_sockets(router);
+}
+
+static void on_signal(void *arg, unsigned ready)
+{
+    (void)ready;
+    router_stop(arg);
 }
 
 static int catch_signals(void)
@@ -283,11 +286,10 @@ static bool load(struct router *router, struct problems *problems)
     return router->keys != NULL || router->app->keys == NULL;
 }
 
-static void start(struct router *router, int signal_fd)
+static void start(struct router *router)
 {
     router->loop = loop_new(turn, router);
     watch_init(&router->listen, router->loop, router->options.listen_fd, on_listen, router);
-    watch_init(&router->signals, router->loop, signal_fd, begin_stopping, router);
     timer_init(&router->sweep_timer, router->loop, sweep, router);
     timer_init(&router->throttle_timer, router->loop, unthrottle, router);
     timer_init(&router->accept_timer, router->loop, resume_accepting, router);
@@ -296,7 +298,6 @@ static void start(struct router *router, int signal_fd)
     for (unsigned i = 0; i < router->options.n_shards; i++)
         router->links[i] = link_new(router->loop, router->options.run_dir, i, on_link_up, router);
     watch_want(&router->listen, WATCH_READ);
-    watch_want(&router->signals, WATCH_READ);
     timer_start(&router->sweep_timer, SWEEP_MS);
 }
 
@@ -310,7 +311,6 @@ static void finish(struct router *router)
         connection_kill(LIST_ITEM(link, struct connection, link));
     free_dead(router);
     watch_release(&router->listen);
-    watch_release(&router->signals);
     struct timer *timers[] = {&router->sweep_timer, &router->throttle_timer, &router->accept_timer,
                               &router->stop_timer};
     for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
@@ -318,22 +318,42 @@ static void finish(struct router *router)
     loop_free(router->loop);
 }
 
-bool router_run(const struct router_options *options, struct problems *problems)
+struct router *router_new(const struct router_options *options, struct problems *problems)
 {
-    struct router router = {.options = *options};
-    struct list *lists[] = {&router.connections, &router.dirty, &router.dead, &router.throttled};
+    struct router *router = mem_zero(1, sizeof *router);
+    router->options = *options;
+    struct list *lists[] = {&router->connections, &router->dirty, &router->dead, &router->throttled};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
-    bool ok = load(&router, problems);
-    if (ok) {
-        int signal_fd = catch_signals();
-        start(&router, signal_fd);
-        loop_run(router.loop);
-        finish(&router);
-        close(signal_fd);
+    if (load(router, problems)) {
+        start(router);
+        return router;
     }
-    close(options->listen_fd);
-    keyset_free(router.keys);
-    app_free(router.app);
-    return ok;
+    router_free(router);
+    return NULL;
+}
+
+void router_free(struct router *router)
+{
+    if (router->loop != NULL)
+        finish(router);
+    close(router->options.listen_fd);
+    keyset_free(router->keys);
+    app_free(router->app);
+    free(router);
+}
+
+bool router_run(const struct router_options *options, struct problems *problems)
+{
+    int signal_fd = catch_signals();
+    struct router *router = router_new(options, problems);
+    if (router != NULL) {
+        watch_init(&router->signals, router->loop, signal_fd, on_signal, router);
+        watch_want(&router->signals, WATCH_READ);
+        loop_run(router->loop);
+        watch_release(&router->signals);
+        router_free(router);
+    }
+    close(signal_fd);
+    return router != NULL;
 }

@@ -56,7 +56,14 @@ struct router {
     bool is_ready, is_stopping;
 };
 
-/* Runs until SIGTERM or SIGINT, then closes its sessions with 1001. False, with problems added, if it cannot start. */
+/* Begins on a loop of its own. NULL, with problems added, if it cannot. */
+struct router *router_new(const struct router_options *options, struct problems *problems);
+void router_free(struct router *router);
+
+/* Closes its sessions with 1001, and stops its loop once they have gone or the time for that is up. */
+void router_stop(struct router *router);
+
+/* Runs one until SIGTERM or SIGINT, then stops it. False, with problems added, if it cannot start. */
 bool router_run(const struct router_options *options, struct problems *problems);
 
 /* Binds ADDR:PORT ("127.0.0.1:8080", "[::1]:0"). -1, with a problem added. `ret_address` is where it listens now. */
