@@ -87,8 +87,8 @@ void session_end_burst(struct session *session);
 void session_answer(struct session *session, struct slice tx, const struct outcome *outcome, uint32_t cost);
 
 /* Owes the client the news that its mut or call was not decided: the disk is full, or the like. It may try again after
- * `retry_ms`, which is not 0. Until then those behind it must be refused too (`put_off`). A base session cannot be told:
- * it is closed with 1013, and gone when this returns. */
+ * `retry_ms`, which is not 0. Until then those behind it must be refused too (`put_off`). A base session cannot be
+ * told: it is closed with 1013, and gone when this returns. */
 void session_refuse(struct session *session, struct slice tx, const char *code, const char *message, uint32_t retry_ms,
                     uint32_t cost);
 
