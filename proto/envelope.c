@@ -77,6 +77,15 @@ void envelope_append(struct buf *buf, enum envelope_type type, uint32_t session,
     envelope_end(buf, begun);
 }
 
+void envelope_append_attach(struct buf *buf, uint32_t session, enum dialect dialect, struct slice claims)
+{
+    char payload = (char)dialect;
+    size_t begun = envelope_begin(buf, ENVELOPE_ATTACH, session);
+    buf_append(buf, &payload, 1);
+    buf_append_slice(buf, claims);
+    envelope_end(buf, begun);
+}
+
 void envelope_append_credit(struct buf *buf, uint32_t session, uint32_t bytes)
 {
     char payload[4];
@@ -92,6 +101,18 @@ void envelope_append_close(struct buf *buf, uint32_t session, uint16_t code, con
     buf_append(buf, payload, sizeof payload);
     buf_append_slice(buf, slice_str(reason));
     envelope_end(buf, begun);
+}
+
+bool envelope_attach(const struct envelope *envelope, enum dialect *ret_dialect, struct slice *ret_claims)
+{
+    if (envelope->type != ENVELOPE_ATTACH || envelope->payload.len < 1)
+        return false;
+    uint8_t dialect = byte_at(envelope->payload.data, 0);
+    if (dialect >= N_DIALECTS)
+        return false;
+    *ret_dialect = (enum dialect)dialect;
+    *ret_claims = slice_of(envelope->payload.data + 1, envelope->payload.len - 1);
+    return true;
 }
 
 bool envelope_credit(const struct envelope *envelope, uint32_t *ret_bytes)

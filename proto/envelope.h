@@ -5,7 +5,7 @@
  * are ours, but a shard still bounds what it reads: a payload above ENVELOPE_MAX ends the channel.
  *
  *   router -> shard                                     shard -> router
- *   ATTACH   claims as JSON text                        ATTACHED  (empty)
+ *   ATTACH   u8 dialect, then claims as JSON text       ATTACHED  (empty)
  *   DETACH   (empty)                                    DENIED    (empty): `open` said no
  *   MESSAGE  one message of the client                  MESSAGE   one message for the client
  *   CREDIT   u32: so many bytes of MESSAGE envelopes    CREDIT    the same, the other way round
@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "proto/dialect.h"
 
 enum {
     ENVELOPE_HEADER = 12,
@@ -62,10 +63,12 @@ void envelope_append(struct buf *buf, enum envelope_type type, uint32_t session,
 size_t envelope_begin(struct buf *buf, enum envelope_type type, uint32_t session);
 void envelope_end(struct buf *buf, size_t begun);
 
+void envelope_append_attach(struct buf *buf, uint32_t session, enum dialect dialect, struct slice claims);
 void envelope_append_credit(struct buf *buf, uint32_t session, uint32_t bytes);
 void envelope_append_close(struct buf *buf, uint32_t session, uint16_t code, const char *reason);
 
-/* False if the payload is not one of its type. The reason is borrowed from the payload. */
+/* False if the payload is not one of its type. Claims and reason are borrowed from the payload. */
+bool envelope_attach(const struct envelope *envelope, enum dialect *ret_dialect, struct slice *ret_claims);
 bool envelope_credit(const struct envelope *envelope, uint32_t *ret_bytes);
 bool envelope_close(const struct envelope *envelope, uint16_t *ret_code, struct slice *ret_reason);
 

@@ -395,7 +395,7 @@ static inline char *put_encoded(char *out, const char *name, struct slice encode
     return out + encoded.len;
 }
 
-static char *put_seq(char *out, uint64_t seq)
+static char *put_position(char *out, const char *name, uint64_t seq)
 {
     char digits[SEQ_DIGITS];
     size_t at = sizeof digits;
@@ -403,7 +403,17 @@ static char *put_seq(char *out, uint64_t seq)
         digits[--at] = (char)('0' + seq % 10);
         seq /= 10;
     } while (seq > 0);
-    return put_text(out, "seq", slice_of(digits + at, sizeof digits - at));
+    return put_text(out, name, slice_of(digits + at, sizeof digits - at));
+}
+
+static char *put_seq(char *out, uint64_t seq)
+{
+    return put_position(out, "seq", seq);
+}
+
+static char *put_number(char *out, const char *name, uint32_t number)
+{
+    return mp_put_int(put_word(out, name), number);
 }
 
 static void finish(struct buf *buf, const char *end)
@@ -473,12 +483,17 @@ void frame_committed(struct buf *buf, struct slice tx, uint64_t seq, struct slic
     finish(buf, out);
 }
 
-void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message)
+void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message, uint64_t seq,
+                    uint32_t retry_ms)
 {
     struct slice code_text = code == NULL ? SLICE_NONE : slice_str(code);
     char *out = buf_reserve(buf, FRAME_ROOM + tx.len + code_text.len + message.len);
-    out = put_start(out, 3, "rejected");
+    out = put_start(out, 3 + (seq == 0 ? 0u : 1u) + (retry_ms == 0 ? 0u : 1u), "rejected");
     out = put_text(out, "txId", tx);
+    if (seq != 0)
+        out = put_seq(out, seq);
+    if (retry_ms != 0)
+        out = put_number(out, "retryMs", retry_ms);
     out = mp_put_map(put_word(out, "error"), code == NULL ? 1 : 2);
     if (code != NULL)
         out = put_text(out, "code", code_text);
@@ -494,4 +509,37 @@ void frame_page(struct buf *buf, struct slice fetch, uint32_t n, struct slice ro
     if (rows.len > 0)
         memcpy(out, rows.data, rows.len);
     finish(buf, put_seq(out + rows.len, seq));
+}
+
+static char *put_limits(char *out, const struct hello *hello)
+{
+    out = mp_put_map(put_word(out, "limits"), 5);
+    out = put_number(out, "frame", FRAME_MAX);
+    out = put_number(out, "ops", hello->ops);
+    out = put_number(out, "subs", hello->subs);
+    out = put_number(out, "depth", FRAME_PREDICATE_MAX);
+    return mp_put_real(put_word(out, "frames_per_second"), hello->frames_per_second);
+}
+
+void frame_hello(struct buf *buf, const struct hello *hello)
+{
+    char *out = buf_reserve(buf, 2 * FRAME_ROOM + hello->server.len + hello->session.len + hello->types.len);
+    out = put_start(out, 9, "hello");
+    out = put_text(out, "server", hello->server);
+    out = put_text(out, "session", hello->session);
+    out = put_position(out, "head", hello->head);
+    out = put_position(out, "floor", hello->floor);
+    out = put_number(out, "schema", hello->schema);
+    out = put_encoded(out, "types", hello->types);
+    out = put_limits(out, hello);
+    finish(buf, put_number(out, "receipts", hello->receipts_s));
+}
+
+void frame_gone(struct buf *buf, const char *code, struct slice message, uint32_t retry_ms)
+{
+    char *out = buf_reserve(buf, FRAME_ROOM + strlen(code) + message.len);
+    out = put_start(out, 4, "gone");
+    out = put_text(out, "code", slice_str(code));
+    out = put_text(out, "message", message);
+    finish(buf, put_number(out, "retryMs", retry_ms));
 }

@@ -14,8 +14,10 @@
 #include "base/bytes.h"
 
 enum {
-    FRAME_NAME_MAX = 128, /* bytes of a subId, txId, fetchId, collection or command name; the least is 1 */
-    FRAME_DEPTH_MAX = 80, /* containers within each other: 64 levels of predicate and what surrounds them */
+    FRAME_MAX = 1 << 20,      /* bytes of a client's message; longer ones are dropped */
+    FRAME_NAME_MAX = 128,     /* bytes of a subId, txId, fetchId, collection or command name; the least is 1 */
+    FRAME_PREDICATE_MAX = 64, /* functions of a predicate within each other */
+    FRAME_DEPTH_MAX = 80,     /* containers within each other: those of a predicate and what surrounds them */
 };
 
 enum frame_type { FRAME_SUB, FRAME_UNSUB, FRAME_MUT, FRAME_CALL, FRAME_FETCH };
@@ -105,9 +107,26 @@ void frame_uptodate(struct buf *buf, uint64_t seq, const struct slice *sub);
 void frame_reset(struct buf *buf, const struct slice *sub);
 /* `result` is an encoded value, or empty: the field is left out then, which a client reads as nil. */
 void frame_committed(struct buf *buf, struct slice tx, uint64_t seq, struct slice result);
-/* `code` NULL: a rejection without a code. */
-void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message);
+/* `code` NULL: a rejection without a code. `seq` and `retry_ms` are [+]: where one is 0, the field is left out. */
+void frame_rejected(struct buf *buf, struct slice tx, const char *code, struct slice message, uint64_t seq,
+                    uint32_t retry_ms);
 /* `rows` is the encoding of n maps, one after the other. */
 void frame_page(struct buf *buf, struct slice fetch, uint32_t n, struct slice rows, uint64_t seq);
+
+/* [+] What a session is told first. `frame_hello` adds what is the same for all. */
+struct hello {
+    struct slice server, session;
+    uint64_t head, floor;
+    uint32_t schema;
+    struct slice types; /* an encoded map */
+    uint32_t ops, subs;
+    double frames_per_second; /* 0: no limit */
+    uint32_t receipts_s;
+};
+
+void frame_hello(struct buf *buf, const struct hello *hello);
+
+/* [+] Before a close: what has happened, and when to come back. */
+void frame_gone(struct buf *buf, const char *code, struct slice message, uint32_t retry_ms);
 
 #endif

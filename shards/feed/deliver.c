@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/metrics.h"
+#include "shards/feed/hello.h"
 #include "shards/scope/row.h"
 
 static struct buf *begin(struct session *session)
@@ -24,6 +25,12 @@ static uint64_t held(const struct session *session, uint64_t seq)
 void deliver_boundary(struct session *session, uint64_t seq, const struct sub *sub)
 {
     frame_uptodate(begin(session), held(session, seq), sub == NULL ? NULL : &sub->id);
+    end(session);
+}
+
+void deliver_hello(struct session *session, const struct feed *feed)
+{
+    hello_write(begin(session), session, feed);
     end(session);
 }
 

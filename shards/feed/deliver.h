@@ -16,6 +16,7 @@ bool deliver_snapshot(struct session *session, struct sub *sub, const struct fee
 /* `uptodate`, of a subscription or (NULL) of the session, at `seq` or at what a resume holds. */
 void deliver_boundary(struct session *session, uint64_t seq, const struct sub *sub);
 
+void deliver_hello(struct session *session, const struct feed *feed);
 void deliver_reset(struct session *session, struct slice sub_id);
 void deliver_empty_page(struct session *session, struct slice fetch_id, uint64_t seq);
 /* The answer to a transaction that was committed, as its receipt remembers it. */

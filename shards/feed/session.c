@@ -6,7 +6,7 @@
 #include "base/metrics.h"
 #include "shards/feed/deliver.h"
 
-enum item_type { ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_RECEIPT, ITEM_PAGE };
+enum item_type { ITEM_HELLO, ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_RECEIPT, ITEM_PAGE };
 
 enum { ANSWER_KEPT_MAX = 4096 }; /* bytes of a result; a larger one is read from its receipt when its turn comes */
 
@@ -46,11 +46,12 @@ static void sub_free(struct session *session, struct sub *sub)
     free(sub);
 }
 
-struct session *session_new(struct channel *channel, uint32_t id, struct claims *claims)
+struct session *session_new(struct channel *channel, uint32_t id, enum dialect dialect, struct claims *claims)
 {
     struct session *session = mem_zero(1, sizeof *session);
     session->channel = channel;
     session->id = id;
+    session->dialect = dialect;
     session->claims = *claims;
     *claims = (struct claims){0};
     session->credit = ENVELOPE_WINDOW;
@@ -60,6 +61,8 @@ struct session *session_new(struct channel *channel, uint32_t id, struct claims 
     list_init(&session->todo);
     table_insert(&channel->sessions, &session->node, table_hash_number(id));
     metric_add(METRIC_SHARD_SESSIONS, 1);
+    if (dialect == DIALECT_V1)
+        owe(session, ITEM_HELLO, NULL, SLICE(""), 0);
     return session;
 }
 
@@ -184,11 +187,32 @@ void session_answer(struct session *session, struct slice tx, const struct outco
         return;
     }
     if (outcome->is_rejected)
-        frame_rejected(&frame, tx, outcome->code, buf_slice(&outcome->message));
+        frame_rejected(&frame, tx, outcome->code, buf_slice(&outcome->message),
+                       session->dialect == DIALECT_V1 ? outcome->seq : 0, 0);
     else
         frame_committed(&frame, tx, outcome->seq, buf_slice(&outcome->result));
     owe(session, ITEM_ANSWER, NULL, buf_slice(&frame), cost);
     buf_release(&frame);
+}
+
+void session_refuse(struct session *session, struct slice tx, const char *code, const char *message, uint32_t retry_ms,
+                    uint32_t cost)
+{
+    metric_add(METRIC_SHARD_REFUSED, 1);
+    if (session->dialect == DIALECT_BASE) {
+        session_close(session, WS_CODE_TRY_LATER, message);
+        return;
+    }
+    struct buf frame = {0};
+    frame_rejected(&frame, tx, code, slice_str(message), 0, retry_ms);
+    owe(session, ITEM_ANSWER, NULL, buf_slice(&frame), cost);
+    buf_release(&frame);
+}
+
+void session_close(struct session *session, enum ws_code code, const char *reason)
+{
+    channel_send_close(session->channel, session->id, (uint16_t)code, reason);
+    session_free(session);
 }
 
 /* The turn. */
@@ -238,6 +262,9 @@ static void deliver_item(struct session *session, struct item *item, const struc
 {
     struct slice bytes = slice_of(item->bytes, item->len);
     switch (item->what) {
+    case ITEM_HELLO:
+        deliver_hello(session, feed);
+        break;
     case ITEM_SUB:
         if (!start_sub(session, item->sub, feed))
             return;

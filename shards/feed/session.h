@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/table.h"
 #include "proto/frame.h"
+#include "proto/websocket.h"
 #include "shards/channel.h"
 #include "shards/feed/feed.h"
 #include "shards/scope/claims.h"
@@ -54,6 +55,7 @@ struct session {
     struct list burst_link; /* on the shard's list of bursts that hold a boundary */
     struct channel *channel;
     uint32_t id;
+    enum dialect dialect;
     struct claims claims;
     struct list subs;
     size_t n_subs;
@@ -67,8 +69,8 @@ struct session {
     int64_t last_sub_us;
 };
 
-/* Takes the claims. */
-struct session *session_new(struct channel *channel, uint32_t id, struct claims *claims);
+/* Takes the claims. An extended session is owed a `hello` from then on. */
+struct session *session_new(struct channel *channel, uint32_t id, enum dialect dialect, struct claims *claims);
 void session_free(struct session *session);
 
 /* A sub, unsub or fetch has arrived. `cost` is what it takes of the credit. */
@@ -82,6 +84,14 @@ void session_end_burst(struct session *session);
 
 /* Owes the client this answer to a mut or call. */
 void session_answer(struct session *session, struct slice tx, const struct outcome *outcome, uint32_t cost);
+
+/* Owes the client the news that its mut or call was not decided: the disk is full, or the like. It may try again after
+ * `retry_ms`, which is not 0. A base session cannot be told: it is closed with 1013, and gone when this returns. */
+void session_refuse(struct session *session, struct slice tx, const char *code, const char *message, uint32_t retry_ms,
+                    uint32_t cost);
+
+/* Closes the client's socket, and says why. The session is gone when this returns. */
+void session_close(struct session *session, enum ws_code code, const char *reason);
 
 /* A message is done with: its bytes may be used again. */
 void session_consume(struct session *session, uint32_t cost);

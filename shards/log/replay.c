@@ -226,6 +226,7 @@ static bool collect_all(struct replay *replay)
 struct target {
     sqlite3 *db;
     int64_t incarnation, tx;
+    int64_t head; /* the last seq */
     struct target_table {
         struct row_table table;
         sqlite3_stmt *statements[ROWCHANGE_DELETE + 1];
@@ -247,11 +248,10 @@ static bool fail_sqlite(struct target *target, const char *why)
     return fail(target, why, target->db == NULL ? SQLITE_NOMEM : sqlite3_errcode(target->db));
 }
 
-static bool read_number(struct target *target, const char *name, int64_t *ret)
+static bool read_number(struct target *target, const char *sql, int64_t *ret)
 {
     sqlite3_stmt *read = NULL;
-    int code = sqlite3_prepare_v2(target->db, "SELECT value FROM _sync_meta WHERE name = ?", -1, &read, NULL);
-    sqlite3_bind_text(read, 1, name, -1, SQLITE_STATIC);
+    int code = sqlite3_prepare_v2(target->db, sql, -1, &read, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_step(read);
     if (code == SQLITE_ROW)
@@ -259,6 +259,10 @@ static bool read_number(struct target *target, const char *name, int64_t *ret)
     sqlite3_finalize(read);
     return code == SQLITE_ROW || fail(target, "the file does not say which transactions it holds", code);
 }
+
+static const char INCARNATION[] = "SELECT value FROM _sync_meta WHERE name = 'incarnation'";
+static const char TX[] = "SELECT value FROM _sync_meta WHERE name = 'tx'";
+static const char HEAD[] = "SELECT coalesce(max(seq), 0) FROM _sync_log";
 
 /* What is applied is made durable at the end, by target_save. */
 static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
@@ -275,7 +279,8 @@ static bool target_open(struct target *target, const char *path)
     sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
     if (sqlite3_exec(target->db, SETTINGS, NULL, NULL, NULL) != SQLITE_OK)
         return fail_sqlite(target, "the file cannot be opened");
-    return read_number(target, "incarnation", &target->incarnation) && read_number(target, "tx", &target->tx);
+    return read_number(target, INCARNATION, &target->incarnation) && read_number(target, TX, &target->tx) &&
+           read_number(target, HEAD, &target->head);
 }
 
 /* Everything in the file is durable afterwards. */
@@ -350,18 +355,36 @@ static bool apply_record(struct target *target, const struct scoperecord *record
     ok = ok && run(target, "COMMIT");
     if (!ok && !sqlite3_get_autocommit(target->db))
         sqlite3_exec(target->db, "ROLLBACK", NULL, NULL, NULL);
-    if (ok)
-        target->tx = record->tx;
-    return ok;
+    if (!ok)
+        return false;
+    target->tx = record->tx;
+    target->head = (int64_t)record->last_seq;
+    return true;
+}
+
+static bool has_head(struct target *target)
+{
+    int64_t head = 0;
+    return read_number(target, HEAD, &head) && (head == target->head || fail(target, MISFIT, SQLITE_OK));
+}
+
+/* A record of another incarnation is of an earlier life of the scope, and lies below the file's head; or the file is of
+ * an earlier life than the record. */
+static bool is_of_its_life(struct target *target, const struct scoperecord *record)
+{
+    return record->incarnation == target->incarnation || (int64_t)record->last_seq <= target->head ||
+           fail(target, "the file is older than one that took its place", SQLITE_OK);
 }
 
 static bool apply_history(struct replay *replay, struct target *target, const struct history *history)
 {
     for (size_t i = 0; i < history->n; i++) {
         const struct scoperecord *record = &history->records[i];
+        if (!is_of_its_life(target, record))
+            return false;
         if (record->incarnation != target->incarnation || record->tx <= target->tx)
             continue;
-        if (record->type == SCOPERECORD_BARRIER)
+        if (record->type != SCOPERECORD_CHANGES)
             return fail(target, "the file is older than a point at which it was made durable", SQLITE_OK);
         if (record->tx != target->tx + 1)
             return fail(target, "a transaction is missing between the file and the journal", SQLITE_OK);
@@ -369,7 +392,7 @@ static bool apply_history(struct replay *replay, struct target *target, const st
             return false;
         replay->n_applied++;
     }
-    return true;
+    return has_head(target);
 }
 
 /* The scope's records, as a segment. */

@@ -4,7 +4,7 @@
 
 #include "base/byteorder.h"
 
-enum { FIXED = 1 + 2 + 8 + 8 };
+enum { FIXED = 1 + 2 + 4 * 8 };
 
 void scoperecord_write(struct buf *buf, const struct scoperecord *record)
 {
@@ -15,6 +15,8 @@ void scoperecord_write(struct buf *buf, const struct scoperecord *record)
     memcpy(out, record->scope.data, record->scope.len);
     out = le64_store(out + record->scope.len, (uint64_t)record->incarnation);
     out = le64_store(out, (uint64_t)record->tx);
+    out = le64_store(out, record->first_seq);
+    out = le64_store(out, record->last_seq);
     if (record->changes.len > 0)
         memcpy(out, record->changes.data, record->changes.len);
     buf->len += FIXED + record->scope.len + record->changes.len;
@@ -26,7 +28,7 @@ bool scoperecord_read(struct slice payload, struct scoperecord *ret_record)
         return false;
     unsigned type = byte_at(payload.data, 0);
     size_t name_len = le16_load(payload.data + 1);
-    if ((type != SCOPERECORD_CHANGES && type != SCOPERECORD_BARRIER) || payload.len < FIXED + name_len)
+    if (type < SCOPERECORD_CHANGES || type > SCOPERECORD_RESTORE || payload.len < FIXED + name_len)
         return false;
     const char *rest = payload.data + 3 + name_len;
     *ret_record = (struct scoperecord){
@@ -34,7 +36,9 @@ bool scoperecord_read(struct slice payload, struct scoperecord *ret_record)
         .scope = slice_of(payload.data + 3, name_len),
         .incarnation = (int64_t)le64_load(rest),
         .tx = (int64_t)le64_load(rest + 8),
-        .changes = slice_of(rest + 16, payload.len - FIXED - name_len),
+        .first_seq = le64_load(rest + 16),
+        .last_seq = le64_load(rest + 24),
+        .changes = slice_of(rest + 32, payload.len - FIXED - name_len),
     };
     return true;
 }

@@ -1,10 +1,15 @@
 /*
- * scoperecord - what a journal's record says of one scope: the changes of one transaction, or a barrier.
+ * scoperecord - what a journal's record says of one scope: the changes of one transaction, a barrier, or a restore.
  *
- *   type u8, length of the scope's name u16, the name, incarnation u64, transaction number u64, then the rowchanges
+ *   type u8, length of the scope's name u16, the name, incarnation u64, transaction number u64, first seq u64,
+ *   last seq u64, then the rowchanges
  *
  * A barrier says that the file was durable by itself at that transaction: the journal could not carry it, and replay
- * never crosses it.
+ * never crosses it. A restore is a barrier of another file, with an incarnation of its own, that took the name's place:
+ * a file of an earlier incarnation is older than it. A creation needs no record: the file is durable under its name
+ * before its first transaction, whose record names the incarnation.
+ *
+ * The seqs are those that the transaction took, from first to last; first is last + 1 if it took none.
  */
 #ifndef SHARDS_LOG_SCOPERECORD_H
 #define SHARDS_LOG_SCOPERECORD_H
@@ -14,12 +19,13 @@
 
 #include "base/bytes.h"
 
-enum scoperecord_type { SCOPERECORD_CHANGES = 1, SCOPERECORD_BARRIER };
+enum scoperecord_type { SCOPERECORD_CHANGES = 1, SCOPERECORD_BARRIER, SCOPERECORD_RESTORE };
 
 struct scoperecord {
     enum scoperecord_type type;
     struct slice scope;
     int64_t incarnation, tx;
+    uint64_t first_seq, last_seq;
     struct slice changes;
 };
 

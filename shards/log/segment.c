@@ -15,7 +15,7 @@ enum {
     RECORD_DURABLE_AT = 32,
 };
 
-static const char HEADER_MAGIC[8] = {'S', 'K', 'J', 'R', 'N', 'L', '1', '\n'};
+static const char HEADER_MAGIC[8] = {'S', 'K', 'J', 'R', 'N', 'L', '2', '\n'};
 static const uint32_t RECORD_MAGIC = 0x524a4b53; /* "SKJR" */
 
 void segment_header_write(char out[SEGMENT_HEADER], const struct segment_header *header)

@@ -1,7 +1,7 @@
 /*
  * segment - the bytes of a journal's file: a header, then records.
  *
- *   header  64 bytes: "SKJRNL1\n", generation u64, first position u64, zeros, checksum u32 of what precedes it
+ *   header  64 bytes: "SKJRNL2\n", generation u64, first position u64, zeros, checksum u32 of what precedes it
  *   record  40 bytes: magic u32, payload length u32, checksum u32, zero u32, generation u64, position u64, durable u64;
  *           then the payload and zeros up to a multiple of 8
  *

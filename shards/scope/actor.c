@@ -86,19 +86,13 @@ void actor_channel_ended(struct actor *actor, struct channel *channel)
 
 /* Closing and opening again: the one recovery. */
 
-static void close_session(struct session *session, enum ws_code code, const char *reason)
-{
-    channel_send_close(session->channel, session->id, (uint16_t)code, reason);
-    session_free(session);
-}
-
 static void actor_fail(struct actor *actor, const char *what, enum err err, struct slice why)
 {
     log_line(LOG_ERROR, "scope_closed scope=%s after=%s err=\"%s\" why=\"%.*s\"", actor->name.text, what, err_text(err),
              (int)why.len, why.len == 0 ? "" : why.data);
     metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
     LIST_FOREACH_SAFE(link, &actor->sessions)
-        close_session(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, "the scope is not available");
+        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, "the scope is not available");
     if (actor->in_transaction)
         scope_file_run(actor->feed.file, TRANSACTION_ROLLBACK);
     actor->in_transaction = false;
@@ -127,6 +121,24 @@ static bool open_file(struct actor *actor, bool create)
     return actor->is_opened;
 }
 
+bool actor_open(struct actor *actor)
+{
+    actor->now_ms = clock_wall_ms();
+    return open_file(actor, false);
+}
+
+void actor_hold(struct actor *actor)
+{
+    assert(!actor->is_held);
+    actor->is_held = true;
+}
+
+void actor_let_go(struct actor *actor)
+{
+    actor->is_held = false;
+    actor_mark_dirty(actor); /* the turn closes it if nobody is there */
+}
+
 /* Decide. */
 
 static bool allows(struct actor *actor, const struct claims *claims)
@@ -144,13 +156,16 @@ static bool has_failed(const struct actor *actor)
 static void attach(struct actor *actor, struct request *request)
 {
     struct channel *channel = request->channel;
+    struct envelope envelope = {request->type, request->session, slice_of(request->payload, request->len)};
+    enum dialect dialect;
+    struct slice claims_text;
     struct claims claims;
     if (!open_file(actor, false)) {
         channel_send_close(channel, request->session, WS_CODE_TRY_LATER, "the scope is not available");
         return;
     }
-    if (channel_find(channel, request->session) != NULL ||
-        !claims_init(&claims, slice_of(request->payload, request->len))) {
+    if (channel_find(channel, request->session) != NULL || !envelope_attach(&envelope, &dialect, &claims_text) ||
+        !claims_init(&claims, claims_text)) {
         channel_send_close(channel, request->session, WS_CODE_PROTOCOL, "bad attach");
         return;
     }
@@ -162,7 +177,7 @@ static void attach(struct actor *actor, struct request *request)
             channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
         return;
     }
-    struct session *session = session_new(channel, request->session, &claims);
+    struct session *session = session_new(channel, request->session, dialect, &claims);
     list_append(&actor->sessions, &session->link);
     channel_send(channel, ENVELOPE_ATTACHED, request->session, SLICE(""));
 }
@@ -279,8 +294,13 @@ static enum err write_record(struct actor *actor)
 {
     struct scope_file *file = actor->feed.file;
     struct journal *journal = actor->host->journal;
-    struct scoperecord record = {SCOPERECORD_CHANGES, slice_of(actor->name.text, actor->name.len), file->incarnation,
-                                 file->tx, buf_slice(&file->capture.journal)};
+    struct scoperecord record = {.type = SCOPERECORD_CHANGES,
+                                 .scope = slice_of(actor->name.text, actor->name.len),
+                                 .incarnation = file->incarnation,
+                                 .tx = file->tx,
+                                 .first_seq = file->first_seq,
+                                 .last_seq = file->last_seq,
+                                 .changes = buf_slice(&file->capture.journal)};
     enum err err = ERR_OK;
     if (record.changes.len > JOURNAL_RECORD_MAX - ROUTE_SCOPE_MAX - 64)
         err = write_barrier(actor, &record);
@@ -383,5 +403,5 @@ bool actor_release(struct actor *actor)
 
 bool actor_is_idle(const struct actor *actor)
 {
-    return list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
+    return !actor->is_held && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
 }

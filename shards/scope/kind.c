@@ -146,9 +146,22 @@ static void make_collection_sql(struct collection *collection)
     sql[COLLECTION_DELETE_AUTHORIZE] = make_authorize(collection, &def->delete, STORED);
 }
 
+/* What a column's values are, by its declared type: SQLite's own rules, but for the two that it has no name for. */
+static const char *type_of(const char *declared)
+{
+    static const struct {
+        const char *part, *type;
+    } TYPES[] = {{"BOOL", "boolean"}, {"JSON", "json"}, {"INT", "integer"}, {"CHAR", "text"}, {"CLOB", "text"},
+                 {"TEXT", "text"},    {"BLOB", "blob"}, {"REAL", "real"},   {"FLOA", "real"}, {"DOUB", "real"}};
+    for (size_t i = 0; declared != NULL && i < sizeof TYPES / sizeof *TYPES; i++)
+        if (strcasestr(declared, TYPES[i].part) != NULL)
+            return TYPES[i].type;
+    return "any";
+}
+
 static void read_columns(struct collection *collection, struct database *database)
 {
-    enum { NAME = 1, DEFAULT = 4, HIDDEN = 6 };
+    enum { NAME = 1, TYPE = 2, DEFAULT = 4, HIDDEN = 6 };
     struct buf sql = {0};
     buf_printf(&sql, "PRAGMA table_xinfo(");
     quote(&sql, collection->def->name);
@@ -161,6 +174,7 @@ static void read_columns(struct collection *collection, struct database *databas
         struct column *column = &collection->columns[n];
         const char *preset = (const char *)sqlite3_column_text(read, DEFAULT);
         *column = (struct column){.name = mem_dup(slice_str((const char *)sqlite3_column_text(read, NAME))),
+                                  .type = type_of((const char *)sqlite3_column_text(read, TYPE)),
                                   .default_sql = preset == NULL ? NULL : mem_dup(slice_str(preset)),
                                   .is_generated = sqlite3_column_int(read, HIDDEN) != 0};
         mp_write_str(&column->encoded_name, slice_str(column->name));

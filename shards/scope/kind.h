@@ -21,6 +21,7 @@
 struct column {
     char *name;
     struct buf encoded_name; /* as it goes into a row */
+    const char *type;        /* what its values are, for clients: a word of proto/wire.md; a constant */
     char *default_sql;       /* an expression, or NULL */
     bool is_generated;
 };

@@ -10,6 +10,8 @@
 #include "shards/scope/database.h"
 #include "shards/scope/outcome.h"
 
+enum { RECEIPTS_KEPT_S = 30 * 24 * 3600 }; /* at least so long can a transaction be repeated */
+
 struct receipts {
     sqlite3_stmt *find, *put;
 };

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "src/router/request.h"
+#include "proto/frame.h"
 
 enum { BURST_SECONDS = 2 }; /* what a session may send at once, in seconds of its rate */
 
@@ -17,7 +17,7 @@ static unsigned shard_of(const struct router *router, const struct scope_name *n
 }
 
 struct client *client_new(struct connection *connection, const struct scope_name *name, const struct app_kind *kind,
-                          struct slice claims, int64_t expires_s, const char *accept, bool may_accept_to_close)
+                          struct slice claims, int64_t expires_s, const struct upgrade *upgrade)
 {
     struct router *router = connection->router;
     struct link_channel *channel = link_open_channel(router->links[shard_of(router, name)], name);
@@ -27,16 +27,15 @@ struct client *client_new(struct connection *connection, const struct scope_name
     client->connection = connection;
     client->channel = channel;
     client->id = ++router->last_session;
-    client->may_accept_to_close = may_accept_to_close;
     client->expires_s = expires_s;
     client->frames_per_second = kind->frames_per_second;
     client->tokens = kind->frames_per_second * BURST_SECONDS;
     client->refilled_us = clock_mono_us();
-    memcpy(client->accept, accept, sizeof client->accept);
+    client->upgrade = *upgrade;
     list_init(&client->throttle_link);
-    ws_decoder_init(&client->decoder, ROUTER_FRAME_MAX, ROUTER_MESSAGE_MAX);
+    ws_decoder_init(&client->decoder, FRAME_MAX, ROUTER_MESSAGE_MAX);
     link_channel_add(channel, client);
-    link_channel_send(channel, ENVELOPE_ATTACH, client->id, claims);
+    link_channel_attach(channel, client->id, upgrade->dialect, claims);
     return client;
 }
 
@@ -70,11 +69,23 @@ void client_free(struct client *client)
 static void upgrade(struct client *client)
 {
     struct connection *connection = client->connection;
-    request_answer_upgrade(connection, client->accept);
+    request_answer_upgrade(connection, &client->upgrade);
     client->is_attached = true;
     metric_add(METRIC_ROUTER_SESSIONS, 1);
     connection_become(connection, CONNECTION_WEBSOCKET);
     connection_resume(connection);
+}
+
+static void say_gone(struct client *client, enum ws_code code, const char *reason)
+{
+    struct buf frame = {0};
+    if (client->upgrade.dialect != DIALECT_V1 ||
+        (code != WS_CODE_GOING_AWAY && code != WS_CODE_RESTART && code != WS_CODE_TRY_LATER))
+        return;
+    frame_gone(&frame, "UNAVAILABLE", slice_str(reason),
+               code == WS_CODE_RESTART ? ROUTER_BACK_SOON_MS : ROUTER_BACK_LATER_MS);
+    ws_frame(connection_out(client->connection), WS_BINARY, buf_slice(&frame));
+    buf_release(&frame);
 }
 
 void client_close(struct client *client, enum ws_code code, const char *reason)
@@ -82,6 +93,7 @@ void client_close(struct client *client, enum ws_code code, const char *reason)
     struct connection *connection = client->connection;
     if (connection->state != CONNECTION_WEBSOCKET)
         return;
+    say_gone(client, code, reason);
     ws_close_frame(connection_out(connection), code, reason);
     connection_become(connection, CONNECTION_CLOSING);
     detach(client);
@@ -91,7 +103,7 @@ void client_close(struct client *client, enum ws_code code, const char *reason)
 static void refuse(struct client *client, int status, enum ws_code code, const char *why)
 {
     struct connection *connection = client->connection;
-    if (client->may_accept_to_close) {
+    if (client->upgrade.may_accept_to_close) {
         upgrade(client);
         client_close(client, code, why);
         return;

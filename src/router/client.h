@@ -14,6 +14,7 @@
 #include "proto/websocket.h"
 #include "src/router/connection.h"
 #include "src/router/link.h"
+#include "src/router/request.h"
 
 struct client {
     struct table_node node; /* in the channel, by id */
@@ -21,10 +22,9 @@ struct client {
     struct connection *connection;
     struct link_channel *channel;
     uint32_t id;
-    bool is_attached;         /* the shard has let it in, and the socket was upgraded */
-    int pings;                /* sent since it was last heard */
-    bool may_accept_to_close; /* `deny=close`: a refusal is a close code, not a status */
-    char accept[WS_ACCEPT_LEN + 1];
+    bool is_attached; /* the shard has let it in, and the socket was upgraded */
+    int pings;        /* sent since it was last heard */
+    struct upgrade upgrade;
     struct ws_decoder decoder;
     int64_t expires_s;  /* its claims end then; 0: never */
     uint32_t under_way; /* bytes sent to the shard and not yet done with */
@@ -36,7 +36,7 @@ struct client {
 
 /* Begins to attach the connection to the scope's channel. The claims are JSON text. NULL if no shard can be reached. */
 struct client *client_new(struct connection *connection, const struct scope_name *name, const struct app_kind *kind,
-                          struct slice claims, int64_t expires_s, const char *accept, bool may_accept_to_close);
+                          struct slice claims, int64_t expires_s, const struct upgrade *upgrade);
 void client_free(struct client *client);
 
 /* From the channel. */
@@ -50,7 +50,8 @@ bool client_may_receive(const struct client *client);
 /* The socket has taken some output: gives credit back. */
 void client_drained(struct client *client);
 
-/* Ends it with a close frame. */
+/* Ends it with a close frame. An extended session is told before when to come back, where that is no matter of the
+ * application. */
 void client_close(struct client *client, enum ws_code code, const char *reason);
 
 /* Once a second: pings, silence, expiry. */

@@ -148,6 +148,12 @@ void link_channel_send(struct link_channel *channel, enum envelope_type type, ui
     h2_stream_wake(channel->stream);
 }
 
+void link_channel_attach(struct link_channel *channel, uint32_t session, enum dialect dialect, struct slice claims)
+{
+    envelope_append_attach(h2_stream_out(channel->stream), session, dialect, claims);
+    h2_stream_wake(channel->stream);
+}
+
 void link_channel_send_credit(struct link_channel *channel, uint32_t session, uint32_t bytes)
 {
     envelope_append_credit(h2_stream_out(channel->stream), session, bytes);

@@ -34,6 +34,7 @@ void link_channel_add(struct link_channel *channel, struct client *client);
 void link_channel_remove(struct link_channel *channel, struct client *client);
 
 void link_channel_send(struct link_channel *channel, enum envelope_type type, uint32_t session, struct slice payload);
+void link_channel_attach(struct link_channel *channel, uint32_t session, enum dialect dialect, struct slice claims);
 void link_channel_send_credit(struct link_channel *channel, uint32_t session, uint32_t bytes);
 
 /* Asks the shard's process for its metrics. `done` gets them, or an empty text. NULL if the link is down. */

@@ -82,12 +82,12 @@ static bool wants_websocket(const struct http_request *request)
     return http_header_has(request, "connection", "upgrade") && http_header_has(request, "upgrade", "websocket");
 }
 
-void request_answer_upgrade(struct connection *connection, const char *accept)
+void request_answer_upgrade(struct connection *connection, const struct upgrade *upgrade)
 {
     buf_printf(connection_out(connection),
                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               "Sec-WebSocket-Accept: %s\r\n\r\n",
-               accept);
+               "Sec-WebSocket-Accept: %s\r\n%s\r\n",
+               upgrade->accept, upgrade->dialect == DIALECT_V1 ? "Sec-WebSocket-Protocol: " SUBPROTOCOL_V1 "\r\n" : "");
 }
 
 static bool denies_by_close(const struct http_request *request)
@@ -99,33 +99,32 @@ static bool denies_by_close(const struct http_request *request)
 }
 
 /* Answers with the status; or accepts and closes, so that a browser sees why. */
-static void refuse(struct connection *connection, const struct http_request *request, int status, enum ws_code code,
-                   const char *accept, const char *why)
+static void refuse(struct connection *connection, const struct upgrade *upgrade, int status, enum ws_code code,
+                   const char *why)
 {
-    if (!denies_by_close(request)) {
+    if (!upgrade->may_accept_to_close) {
         request_answer_text(connection, status, why);
         return;
     }
-    request_answer_upgrade(connection, accept);
+    request_answer_upgrade(connection, upgrade);
     ws_close_frame(connection_out(connection), code, why);
     connection_become(connection, CONNECTION_CLOSING);
 }
 
 static void attach(struct connection *connection, const struct http_request *request, const struct scope_name *name,
-                   const struct app_kind *kind, const char *accept)
+                   const struct app_kind *kind, const struct upgrade *upgrade)
 {
     struct buf claims = {0};
     int64_t expires_s;
     if (!identity_origin_is_allowed(connection, request)) {
         metric_add(METRIC_ROUTER_REFUSED_ORIGIN, 1);
-        refuse(connection, request, 403, WS_CODE_FORBIDDEN, accept, "this origin is not allowed");
+        refuse(connection, upgrade, 403, WS_CODE_FORBIDDEN, "this origin is not allowed");
     } else if (!identity_of(connection, request, &claims, &expires_s)) {
         metric_add(METRIC_ROUTER_REFUSED_IDENTITY, 1);
-        refuse(connection, request, 401, WS_CODE_EXPIRED, accept, "no valid token");
+        refuse(connection, upgrade, 401, WS_CODE_EXPIRED, "no valid token");
     } else {
         connection_become(connection, CONNECTION_WAITING);
-        connection->client =
-            client_new(connection, name, kind, buf_slice(&claims), expires_s, accept, denies_by_close(request));
+        connection->client = client_new(connection, name, kind, buf_slice(&claims), expires_s, upgrade);
         if (connection->client == NULL) {
             connection_become(connection, CONNECTION_HTTP);
             request_answer_text(connection, 503, "no worker has this scope at the moment; try again");
@@ -141,7 +140,9 @@ static void answer_sync(struct connection *connection, const struct http_request
     const struct app_kind *kind = slice_eq(name->app, slice_str(app->name)) ? app_find_kind(app, name->kind) : NULL;
     const struct slice *key = http_header(request, "sec-websocket-key");
     const struct slice *version = http_header(request, "sec-websocket-version");
-    char accept[WS_ACCEPT_LEN + 1];
+    struct upgrade upgrade = {
+        .dialect = http_header_has(request, "sec-websocket-protocol", SUBPROTOCOL_V1) ? DIALECT_V1 : DIALECT_BASE,
+        .may_accept_to_close = denies_by_close(request)};
     if (kind == NULL)
         request_answer_text(connection, 404, "no such app or kind");
     else if (!slice_eq(request->method, SLICE("GET")))
@@ -150,10 +151,10 @@ static void answer_sync(struct connection *connection, const struct http_request
         request_answer_text(connection, 426, "expected websocket upgrade");
     else if (version == NULL || !slice_eq(*version, SLICE("13")))
         request_answer_text(connection, 426, "this server speaks version 13 of the WebSocket protocol");
-    else if (key == NULL || !ws_accept(*key, accept))
+    else if (key == NULL || !ws_accept(*key, upgrade.accept))
         request_answer_text(connection, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
     else
-        attach(connection, request, name, kind, accept);
+        attach(connection, request, name, kind, &upgrade);
 }
 
 /* Metrics: those of the router, and those of its shards' process. */

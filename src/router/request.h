@@ -4,7 +4,16 @@
 #ifndef ROUTER_REQUEST_H
 #define ROUTER_REQUEST_H
 
+#include "proto/dialect.h"
+#include "proto/websocket.h"
 #include "src/router/connection.h"
+
+/* What a request for a session asked for. */
+struct upgrade {
+    char accept[WS_ACCEPT_LEN + 1];
+    enum dialect dialect;
+    bool may_accept_to_close; /* `deny=close`: a refusal is a close code, not a status */
+};
 
 /* From the connection: takes a request from the front of the bytes, once its head is whole. */
 void request_receive(struct connection *connection, char **data, size_t *len);
@@ -21,6 +30,6 @@ void request_answer_file(struct connection *connection, const char *type, const 
 void request_answer_text(struct connection *connection, int status, const char *text);
 
 /* Answers an upgrade: what follows is a WebSocket's. */
-void request_answer_upgrade(struct connection *connection, const char *accept);
+void request_answer_upgrade(struct connection *connection, const struct upgrade *upgrade);
 
 #endif

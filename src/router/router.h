@@ -14,7 +14,6 @@
 #include "src/router/token.h"
 
 enum {
-    ROUTER_FRAME_MAX = 1 << 20,    /* bytes of a client's message; longer ones are dropped */
     ROUTER_MESSAGE_MAX = 16 << 20, /* bytes; longer ones close the socket with 1009 */
     ROUTER_OUT_MAX = 64 << 10,     /* bytes waiting for a socket, beyond which it is not read */
     ROUTER_HEAD_MS = 10000,        /* for a request's head to arrive */
@@ -24,6 +23,8 @@ enum {
     ROUTER_SILENT_MS = 60000,      /* of a session's silence, then 1001 */
     ROUTER_THROTTLE_MS = 20,       /* between looks at sessions that send too fast */
     ROUTER_STALLED_MS = 60000,     /* without progress while data waits, then 1013 */
+    ROUTER_BACK_SOON_MS = 250,     /* what a session is told when it is closed: a worker is back so soon; */
+    ROUTER_BACK_LATER_MS = 2000,   /* what is overloaded or out of order, or a server that stops, is not */
 };
 
 struct router_options {

@@ -7,7 +7,10 @@ static void check_payload(const struct envelope *envelope)
 {
     uint32_t bytes;
     uint16_t code;
-    struct slice reason;
+    struct slice reason, claims;
+    enum dialect dialect;
+    bool is_attach = envelope_attach(envelope, &dialect, &claims);
+    assert(!is_attach || (envelope->type == ENVELOPE_ATTACH && claims.len + 1 == envelope->payload.len));
     bool is_credit = envelope_credit(envelope, &bytes), is_close = envelope_close(envelope, &code, &reason);
     assert(!is_credit || envelope->type == ENVELOPE_CREDIT);
     assert(!is_close || envelope->type == ENVELOPE_CLOSE);

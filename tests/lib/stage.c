@@ -116,13 +116,27 @@ static void request(struct stage *stage, enum envelope_type type, uint32_t sessi
     actor_request(stage->actor, stage->channel, &(struct envelope){type, session, payload});
 }
 
-void stage_attach(struct stage *stage, uint32_t session, const char *claims)
+static void attach(struct stage *stage, uint32_t session, enum dialect dialect, const char *claims)
 {
+    struct buf envelope = {0};
     cJSON *json = mpjson_parse(claims);
     char *text = cJSON_PrintUnformatted(json);
-    request(stage, ENVELOPE_ATTACH, session, slice_str(text));
+    envelope_append_attach(&envelope, session, dialect, slice_str(text));
+    bool ok = channel_receive(stage->channel, buf_slice(&envelope));
+    assert(ok);
+    buf_release(&envelope);
     cJSON_free(text);
     cJSON_Delete(json);
+}
+
+void stage_attach(struct stage *stage, uint32_t session, const char *claims)
+{
+    attach(stage, session, DIALECT_BASE, claims);
+}
+
+void stage_attach_v1(struct stage *stage, uint32_t session, const char *claims)
+{
+    attach(stage, session, DIALECT_V1, claims);
 }
 
 void stage_detach(struct stage *stage, uint32_t session)
@@ -194,9 +208,9 @@ static const char *text_of(const cJSON *frame, const char *name)
     return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
-static void print_seq(const struct stage *stage, struct buf *text, const cJSON *frame)
+static void print_seq(const struct stage *stage, struct buf *text, const char *digits)
 {
-    uint64_t seq = strtoull(text_of(frame, "seq"), NULL, 10);
+    uint64_t seq = strtoull(digits, NULL, 10);
     if (seq == 0)
         buf_printf(text, " none");
     else
@@ -211,8 +225,13 @@ static void print_row(struct buf *text, const char *key, const cJSON *row)
         buf_printf(text, "=%s", value);
 }
 
-static void print_rejection(struct buf *text, const cJSON *frame)
+static void print_rejection(const struct stage *stage, struct buf *text, const cJSON *frame)
 {
+    const cJSON *retry = cJSON_GetObjectItem(frame, "retryMs");
+    if (text_of(frame, "seq") != NULL)
+        print_seq(stage, text, text_of(frame, "seq"));
+    if (retry != NULL)
+        buf_printf(text, " after %.0f", retry->valuedouble);
     const cJSON *error = cJSON_GetObjectItem(frame, "error");
     const char *code = text_of(error, "code");
     buf_printf(text, " %s: %s", code == NULL ? "-" : code, text_of(error, "message"));
@@ -232,9 +251,11 @@ static void print_frame(const struct stage *stage, struct buf *text, const cJSON
     if (key != NULL)
         print_row(text, key, cJSON_GetObjectItem(frame, op == NULL ? "row" : "cols"));
     if (strcmp(type, "rejected") == 0)
-        print_rejection(text, frame);
+        print_rejection(stage, text, frame);
+    else if (strcmp(type, "hello") == 0)
+        print_seq(stage, text, text_of(frame, "head"));
     else if (strcmp(type, "snap") != 0 && text_of(frame, "seq") != NULL)
-        print_seq(stage, text, frame);
+        print_seq(stage, text, text_of(frame, "seq"));
     if (result != NULL) {
         char *printed = cJSON_PrintUnformatted(result);
         buf_printf(text, " result=%s", strlen(printed) > 40 ? "..." : printed);

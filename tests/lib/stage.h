@@ -12,6 +12,10 @@
  *   denied                     snap-end notes 2           uptodate notes 3     rejected t1 FORBIDDEN: why
  *   close 1013 why             d notes insert a=hello 3   reset notes          page f1 3
  *   credit 70000               d notes delete a 4
+ *   hello 4
+ *
+ * An extended session hears of a rejection's position and time too: `rejected t1 3 FORBIDDEN: why`,
+ * `rejected t1 after 1000 STORAGE_FULL: why`.
  */
 #ifndef TESTS_LIB_STAGE_H
 #define TESTS_LIB_STAGE_H
@@ -41,6 +45,7 @@ void stage_close(struct stage *stage);
 
 /* Session numbers are 1 to STAGE_SESSIONS - 1. `claims` is JSON with ' for ". */
 void stage_attach(struct stage *stage, uint32_t session, const char *claims);
+void stage_attach_v1(struct stage *stage, uint32_t session, const char *claims);
 void stage_detach(struct stage *stage, uint32_t session);
 
 /* A frame, JSON with ' for ". It waits for the turn. */

@@ -84,8 +84,12 @@ static void write_payload(struct world *world, size_t i, enum scoperecord_type t
 {
     struct place *place = &world->places[i];
     struct transaction *transaction = &world->transactions[world->n++];
-    struct scoperecord record = {type, slice_of(place->name.text, place->name.len), place->file->incarnation,
-                                 place->file->tx, SLICE("")};
+    struct scoperecord record = {.type = type,
+                                 .scope = slice_of(place->name.text, place->name.len),
+                                 .incarnation = place->file->incarnation,
+                                 .tx = place->file->tx,
+                                 .first_seq = place->file->first_seq,
+                                 .last_seq = place->file->last_seq};
     if (type == SCOPERECORD_CHANGES)
         record.changes = buf_slice(&place->file->capture.journal);
     *transaction = (struct transaction){.place = i, .number = ++place->n};

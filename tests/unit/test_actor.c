@@ -115,7 +115,7 @@ static void test_envelopes_may_arrive_in_pieces(void **state)
 {
     struct stage *stage = *state;
     struct buf bytes = {0};
-    envelope_append(&bytes, ENVELOPE_ATTACH, EVE, SLICE("{\"sub\":\"adam\"}"));
+    envelope_append_attach(&bytes, EVE, DIALECT_BASE, SLICE("{\"sub\":\"adam\"}"));
     envelope_append(&bytes, ENVELOPE_MESSAGE, EVE, SLICE("not a frame"));
     envelope_append(&bytes, ENVELOPE_DETACH, BEN, SLICE(""));
     for (size_t i = 0; i < bytes.len; i++)

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "shards/scope/timeline.h"
 #include "tests/lib/rows.h"
 #include "tests/lib/world.h"
 
@@ -323,6 +324,47 @@ static void test_records_of_another_incarnation_are_passed_over(void **state)
     place_check(&world->places[1], world->places[1].n);
 }
 
+/* The first life of scope 0, without its last transaction, comes back in the place of the second: by hand. */
+static void test_a_file_of_an_earlier_life(void **state)
+{
+    struct world *world = *state;
+    struct scoperecord restore = {.type = SCOPERECORD_RESTORE, .incarnation = 77, .tx = 5};
+    struct place *place = &world->places[0];
+    struct tape tape;
+    struct buf payload = {0};
+    world_write_some(world);
+    restore.scope = slice_of(place->name.text, place->name.len);
+    restore.first_seq = restore.last_seq = place->file->log.head + 1;
+    world_stop(world);
+    world_put(world, place->n);
+    scoperecord_write(&payload, &restore);
+    tape_begin(&tape, 1, 0);
+    tape_add_all(&tape, world, 0, world->n);
+    tape_add(&tape, buf_slice(&payload), tape_position(&tape));
+    tape_end(&tape, world, "0/000001.journal");
+    buf_release(&payload);
+    world_replay(world);
+    world_check_closed(world, 0, "the file is older than one that took its place");
+    place_check(&world->places[1], world->places[1].n);
+}
+
+/* Restored, with the record of that not written any more: nothing of before is applied. */
+static void test_a_file_that_was_restored(void **state)
+{
+    struct world *world = *state;
+    struct buf why = {0};
+    uint64_t start;
+    world_write_some(world);
+    world_stop(world);
+    world_put(world, 0);
+    assert_int_equal(timeline_begin(world->places[0].path, 0, 1800000001000, &start, &why), ERR_OK);
+    world_put_journal(world, world->n);
+    world_replay(world);
+    assert_false(place_has(&world->places[0], SCOPE_FILE_DAMAGED));
+    change_file(&world->places[0], "INSERT INTO notes VALUES('a', 'x', 1)"); /* else it would be there */
+    place_check(&world->places[1], world->places[1].n);
+}
+
 /* What another process does to a file is over when that ends, and no reason to close a scope until a person comes. */
 static void test_a_file_that_another_has_open(void **state)
 {
@@ -430,6 +472,8 @@ int main(void)
         WORLD_TEST(test_a_row_that_does_not_fit),
         WORLD_TEST(test_a_file_older_than_a_barrier),
         WORLD_TEST(test_records_of_another_incarnation_are_passed_over),
+        WORLD_TEST(test_a_file_of_an_earlier_life),
+        WORLD_TEST(test_a_file_that_was_restored),
         WORLD_TEST(test_a_file_that_another_has_open),
         WORLD_TEST(test_a_file_that_cannot_be_written),
         WORLD_TEST(test_a_disk_that_is_full),

@@ -111,7 +111,7 @@ static void test_a_part_of_an_envelope_waits_for_more(void **state)
 {
     (void)state;
     struct buf buf = {0};
-    envelope_append(&buf, ENVELOPE_ATTACH, 7, SLICE("{\"sub\":\"ann\"}"));
+    envelope_append_attach(&buf, 7, DIALECT_BASE, SLICE("{\"sub\":\"ann\"}"));
     for (size_t len = 0; len < buf.len; len++) {
         struct slice in = slice_of(buf.data, len);
         struct envelope envelope;
@@ -181,6 +181,26 @@ static void test_close_is_a_code_and_a_reason_that_may_be_empty(void **state)
     buf_release(&buf);
 }
 
+static void test_an_attach_is_a_dialect_and_claims(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    envelope_append_attach(&buf, 3, DIALECT_V1, SLICE("{}"));
+    struct slice in = buf_slice(&buf), claims;
+    struct envelope envelope = decode(&in);
+    enum dialect dialect;
+    assert_true(envelope_attach(&envelope, &dialect, &claims));
+    assert_int_equal(dialect, DIALECT_V1);
+    assert_true(slice_eq(claims, SLICE("{}")));
+    envelope.payload = SLICE("\x02{}"); /* a dialect that this version does not know */
+    assert_false(envelope_attach(&envelope, &dialect, &claims));
+    envelope.payload = SLICE("");
+    assert_false(envelope_attach(&envelope, &dialect, &claims));
+    envelope = (struct envelope){ENVELOPE_MESSAGE, 3, SLICE("\x01{}")};
+    assert_false(envelope_attach(&envelope, &dialect, &claims));
+    buf_release(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_a_part_of_an_envelope_waits_for_more),
         cmocka_unit_test(test_what_no_peer_of_ours_writes_ends_the_channel),
         cmocka_unit_test(test_a_payload_above_the_maximum_is_refused_before_it_comes),
+        cmocka_unit_test(test_an_attach_is_a_dialect_and_claims),
         cmocka_unit_test(test_credit_is_a_number),
         cmocka_unit_test(test_close_is_a_code_and_a_reason_that_may_be_empty),
     };

@@ -28,14 +28,18 @@ static void test_columns_are_those_of_the_table(void **state)
     struct room room;
     const struct collection *order = open_order(&room, "`collections`:{`order`:{`key`:`id`}}", TABLES);
     static const struct {
-        const char *name, *preset;
+        const char *name, *type, *preset;
         bool is_generated;
-    } COLUMNS[] = {{"n", "7", false}, {"id", NULL, false}, {"a \"b\"", "'x' || 'y'", false}, {"twice", NULL, true}};
+    } COLUMNS[] = {{"n", "integer", "7", false},
+                   {"id", "text", NULL, false},
+                   {"a \"b\"", "text", "'x' || 'y'", false},
+                   {"twice", "integer", NULL, true}};
     assert_int_equal(order->n_columns, 4);
     assert_int_equal(order->key, 1);
     for (int i = 0; i < 4; i++) {
         const struct column *column = &order->columns[i];
         assert_string_equal(column->name, COLUMNS[i].name);
+        assert_string_equal(column->type, COLUMNS[i].type);
         assert_int_equal(column->is_generated, COLUMNS[i].is_generated);
         assert_int_equal(column->default_sql == NULL, COLUMNS[i].preset == NULL);
         if (column->default_sql != NULL)
@@ -43,6 +47,21 @@ static void test_columns_are_those_of_the_table(void **state)
         assert_int_equal(collection_find_column(order, slice_str(column->name)), i);
     }
     assert_int_equal(collection_find_column(order, SLICE("N")), COLUMN_NONE);
+    room_close(&room);
+}
+
+static void test_the_declared_type_says_what_a_column_holds(void **state)
+{
+    (void)state;
+    static const char *const TYPES[] = {"text", "boolean", "json", "integer", "real", "blob", "text", "any", "any"};
+    struct room room;
+    const struct collection *order =
+        open_order(&room, "`collections`:{`order`:{`key`:`id`}}",
+                   "CREATE TABLE \"order\"(id TEXT PRIMARY KEY, a Boolean, b JSON TEXT, c BIGINT, d DOUBLE PRECISION,"
+                   " e BLOB, f VARCHAR(9), g DATETIME, h);");
+    assert_int_equal(order->n_columns, 9);
+    for (size_t i = 0; i < order->n_columns; i++)
+        assert_string_equal(order->columns[i].type, TYPES[i]);
     room_close(&room);
 }
 
@@ -146,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_columns_are_those_of_the_table),
+        cmocka_unit_test(test_the_declared_type_says_what_a_column_holds),
         cmocka_unit_test(test_names_of_any_sort_are_quoted),
         cmocka_unit_test(test_what_clients_may_write),
         cmocka_unit_test(test_another_look_is_another_fingerprint),

@@ -16,6 +16,8 @@ static const unsigned char CHANGES[] = {
     3,    0,    'a',  '/',  'b',                    /* the scope's name */
     0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* incarnation -2 */
     0x02, 0x01, 0,    0,    0,    0,    0,    0,    /* transaction 258 */
+    0x03, 0,    0x80, 0,    0,    0,    0,    0,    /* first seq 2^23 + 3 */
+    0x04, 0,    0x80, 0,    0,    0,    0,    0,    /* last seq 2^23 + 4 */
     'x',  'y',                                      /* rowchanges */
 };
 
@@ -23,7 +25,7 @@ static void test_a_record_is_these_bytes(void **state)
 {
     (void)state;
     struct buf buf = {0};
-    struct scoperecord record = {SCOPERECORD_CHANGES, SLICE("a/b"), -2, 258, SLICE("xy")}, read;
+    struct scoperecord record = {SCOPERECORD_CHANGES, SLICE("a/b"), -2, 258, 8388611, 8388612, SLICE("xy")}, read;
     buf_append(&buf, "front", 5); /* it is appended */
     scoperecord_write(&buf, &record);
     assert_int_equal(buf.len, 5 + sizeof CHANGES);
@@ -33,6 +35,8 @@ static void test_a_record_is_these_bytes(void **state)
     assert_true(slice_eq(read.scope, SLICE("a/b")));
     assert_int_equal(read.incarnation, -2);
     assert_int_equal(read.tx, 258);
+    assert_int_equal(read.first_seq, 8388611);
+    assert_int_equal(read.last_seq, 8388612);
     assert_true(slice_eq(read.changes, SLICE("xy")));
     buf_release(&buf);
 }
@@ -47,6 +51,8 @@ static void check_round_trip(const struct scoperecord *record)
     assert_true(slice_eq(read.scope, record->scope));
     assert_int_equal(read.incarnation, record->incarnation);
     assert_int_equal(read.tx, record->tx);
+    assert_int_equal(read.first_seq, record->first_seq);
+    assert_int_equal(read.last_seq, record->last_seq);
     assert_true(slice_eq(read.changes, record->changes));
     buf_release(&buf);
 }
@@ -55,10 +61,12 @@ static void test_what_is_written_is_read(void **state)
 {
     (void)state;
     char *large = mem_zero(1, UINT16_MAX);
-    check_round_trip(&(struct scoperecord){SCOPERECORD_BARRIER, SLICE("a/b/c"), 7, 1, SLICE("")});
-    check_round_trip(&(struct scoperecord){SCOPERECORD_BARRIER, SLICE("a/b/c"), 7, 1, SLICE_NONE});
-    check_round_trip(&(struct scoperecord){SCOPERECORD_CHANGES, SLICE("x"), INT64_MIN, INT64_MAX, SLICE("\0\0")});
-    check_round_trip(&(struct scoperecord){SCOPERECORD_CHANGES, slice_of(large, UINT16_MAX), INT64_MAX, 0,
+    check_round_trip(&(struct scoperecord){SCOPERECORD_BARRIER, SLICE("a/b/c"), 7, 1, 2, 1, SLICE("")});
+    check_round_trip(&(struct scoperecord){SCOPERECORD_BARRIER, SLICE("a/b/c"), 7, 1, 0, 0, SLICE_NONE});
+    check_round_trip(&(struct scoperecord){SCOPERECORD_RESTORE, SLICE("a/b/c"), -7, 1, 5, 4, SLICE("")});
+    check_round_trip(
+        &(struct scoperecord){SCOPERECORD_CHANGES, SLICE("x"), INT64_MIN, INT64_MAX, UINT64_MAX, 1, SLICE("\0\0")});
+    check_round_trip(&(struct scoperecord){SCOPERECORD_CHANGES, slice_of(large, UINT16_MAX), INT64_MAX, 0, 1, 2,
                                            slice_of(large, UINT16_MAX)});
     free(large);
 }
@@ -84,7 +92,7 @@ static void test_other_types_and_lengths_are_none(void **state)
     memcpy(bytes, CHANGES, sizeof bytes);
     for (int type = 0; type < 256; type++) {
         bytes[0] = (unsigned char)type;
-        assert_int_equal(scoperecord_read(slice_of(bytes, sizeof bytes), &read), type == 1 || type == 2);
+        assert_int_equal(scoperecord_read(slice_of(bytes, sizeof bytes), &read), type >= 1 && type <= 3);
     }
     bytes[0] = 1;
     bytes[1] = 6; /* three more than there are behind the name */

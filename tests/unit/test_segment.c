@@ -13,12 +13,12 @@
 
 /* A segment that was begun at position 0x1122334455667788. */
 static const unsigned char HEADER[SEGMENT_HEADER] = {
-    'S',  'K',  'J',  'R',  'N',  'L',  '1',  '\n',                                                 /* magic */
+    'S',  'K',  'J',  'R',  'N',  'L',  '2',  '\n',                                                 /* magic */
     0x05, 0,    0,    0,    0,    0,    0,    0,                                                    /* generation */
     0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,                                                 /* position */
     0,    0,    0,    0,    0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* zeros */
     0,    0,    0,    0,    0,    0,    0,    0,    0, 0, 0, 0,                                     /* zeros */
-    0xd6, 0xd2, 0xbf, 0x1b,                                                                         /* checksum */
+    0x2d, 0x09, 0x89, 0x04,                                                                         /* checksum */
 };
 
 /* A record of generation 5 at position 0x1000, written when 0x0ff0 was durable. */

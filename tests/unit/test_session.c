@@ -304,6 +304,60 @@ static void test_an_identity_without_sub_cannot_write(void **state)
     check(stage, EVE, "d notes insert a=x 1\nuptodate 1\n");
 }
 
+/* What was not decided a base session cannot be told: it is closed, comes back and sends it again. */
+static void test_a_base_session_that_is_refused_comes_back(void **state)
+{
+    struct stage *stage = *state;
+    begin_with_two(stage);
+    session_refuse(channel_find(stage->channel, ANN), SLICE("t1"), "STORAGE_FULL", "no room", 1000, 100);
+    stage_mut(stage, BEN, "t2", "-a");
+    check(stage, ANN, "close 1013 no room\n");
+    assert_null(channel_find(stage->channel, ANN));
+    assert_string_equal(stage_heard(stage, BEN), "d notes delete a 3\nuptodate 3\ncommitted t2 3\n");
+}
+
+/* ---- extended sessions ---- */
+
+static void test_hello_comes_first_and_tells_the_head(void **state)
+{
+    struct stage *stage = *state;
+    stage_attach_v1(stage, EVE, "{'sub':'eve'}");
+    check(stage, EVE, "attached\nhello none\n");
+    stage_mut(stage, BEN, "t1", "+a=x +b=x");
+    stage_turn(stage);
+    stage_detach(stage, EVE);
+    stage_attach_v1(stage, EVE, "{'sub':'eve'}");
+    stage_sub(stage, EVE, "notes", STAGE_NO_SINCE);
+    check(stage, EVE, "attached\nhello 2\nsnap notes a=x\nsnap notes b=x\nsnap-end notes 2\n");
+    assert_string_equal(stage_heard(stage, BEN), "committed t1 2\n");
+}
+
+static void test_a_rejection_tells_its_position(void **state)
+{
+    struct stage *stage = *state;
+    stage_attach_v1(stage, EVE, "{'sub':'eve'}");
+    stage_mut(stage, EVE, "t1", "+a=bad");
+    stage_mut(stage, EVE, "t2", "+a=x");
+    check(stage, EVE,
+          "attached\nhello 2\nrejected t1 1 CONSTRAINT: CHECK constraint failed: text <> 'bad'\ncommitted t2 2\n");
+    stage_mut(stage, EVE, "t1", "+a=bad");
+    check(stage, EVE, "rejected t1 1 CONSTRAINT: CHECK constraint failed: text <> 'bad'\n");
+}
+
+/* It comes in order with the session's other answers, and decides nothing. */
+static void test_an_extended_session_is_told_when_to_try_again(void **state)
+{
+    struct stage *stage = *state;
+    stage_attach_v1(stage, EVE, "{'sub':'eve'}");
+    stage_mut(stage, EVE, "t1", "+a=x");
+    check(stage, EVE, "attached\nhello 1\ncommitted t1 1\n");
+    session_refuse(channel_find(stage->channel, EVE), SLICE("t2"), "STORAGE_FULL", "no room", 1000, 100);
+    stage_send(stage, EVE, "{'t':'fetch','fetchId':'f1','collection':'notes'}");
+    check(stage, EVE, "rejected t2 after 1000 STORAGE_FULL: no room\npage f1 1\n");
+    stage_mut(stage, EVE, "t2", "+b=x");
+    check(stage, EVE, "committed t2 2\n");
+}
+
 /* The rows that the migrations of the app made come with the file. */
 static void test_first_rows_are_told_to_those_who_waited(void **state)
 {
@@ -342,6 +396,10 @@ int main(void)
         STAGE_TEST(test_a_namesake_replaces),
         STAGE_TEST(test_the_257th_is_refused),
         STAGE_TEST(test_an_identity_without_sub_cannot_write),
+        STAGE_TEST(test_a_base_session_that_is_refused_comes_back),
+        STAGE_TEST(test_hello_comes_first_and_tells_the_head),
+        STAGE_TEST(test_a_rejection_tells_its_position),
+        STAGE_TEST(test_an_extended_session_is_told_when_to_try_again),
         STAGE_TEST(test_first_rows_are_told_to_those_who_waited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

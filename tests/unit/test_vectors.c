@@ -374,13 +374,43 @@ static enum op_type op_of(const cJSON *frame)
     return strcmp(op, "insert") == 0 ? OP_INSERT : strcmp(op, "update") == 0 ? OP_UPDATE : OP_DELETE;
 }
 
-static void encode_rejected(const cJSON *frame, struct slice tx, struct buf *buf)
+static uint32_t number_of(const cJSON *json, const char *name)
+{
+    return (uint32_t)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, name));
+}
+
+static void encode_rejected(const cJSON *frame, struct slice tx, uint64_t seq, struct buf *buf)
 {
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(frame, "error");
     char *code = field_text(error, "code"), *message = field_text(error, "message");
-    frame_rejected(buf, tx, code, slice_str(message));
+    bool is_put_off = cJSON_HasObjectItem(frame, "retryMs");
+    frame_rejected(buf, tx, code, slice_str(message), seq, is_put_off ? number_of(frame, "retryMs") : 0);
     free(code);
     free(message);
+}
+
+static void encode_hello(const cJSON *frame, struct buf *buf)
+{
+    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(frame, "limits");
+    struct buf types = {0};
+    struct hello hello = {.server = slice_str(text_of(frame, "server")),
+                          .session = slice_str(text_of(frame, "session"))};
+    assert_true(seq_parse(slice_str(text_of(frame, "head")), &hello.head));
+    assert_true(seq_parse(slice_str(text_of(frame, "floor")), &hello.floor));
+    encode_field(frame, "types", &types);
+    hello.types = buf_slice(&types);
+    hello.schema = number_of(frame, "schema");
+    hello.ops = number_of(limits, "ops");
+    hello.subs = number_of(limits, "subs");
+    hello.frames_per_second = number_of(limits, "frames_per_second");
+    hello.receipts_s = number_of(frame, "receipts");
+    frame_hello(buf, &hello);
+    buf_release(&types);
+}
+
+static void encode_gone(const cJSON *frame, struct buf *buf)
+{
+    frame_gone(buf, text_of(frame, "code"), slice_str(text_of(frame, "message")), number_of(frame, "retryMs"));
 }
 
 static void encode(const cJSON *frame, struct buf *buf)
@@ -402,9 +432,13 @@ static void encode(const cJSON *frame, struct buf *buf)
     else if (strcmp(tag, "committed") == 0)
         frame_committed(buf, parts.tx, parts.seq, buf_slice(&parts.result));
     else if (strcmp(tag, "rejected") == 0)
-        encode_rejected(frame, parts.tx, buf);
+        encode_rejected(frame, parts.tx, parts.seq, buf);
     else if (strcmp(tag, "page") == 0)
         frame_page(buf, parts.fetch, parts.n_rows, buf_slice(&parts.rows), parts.seq);
+    else if (strcmp(tag, "hello") == 0)
+        encode_hello(frame, buf);
+    else if (strcmp(tag, "gone") == 0)
+        encode_gone(frame, buf);
     else
         fail_msg("no encoder for %s", tag);
     parts_release(&parts);

@@ -1,0 +1,226 @@
+/*
+ * story - one schedule: scopes, clients with their habits, disasters; then quiet, and everything is held against what
+ * the files say.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/loop.h"
+#include "tests/sim/check.h"
+#include "tests/sim/sim.h"
+
+#define APP       TESTS_SIM "/app"
+#define APP_LATER TESTS_SIM "/app-later"
+
+enum {
+    SCOPES_MAX = 4,
+    CLIENTS_MAX = 6,
+    CLIENTS_MIN = 3,
+    OPERATIONS_MIN = 300,
+    DISASTERS_MIN = 3,
+    SECOND_US = 1000000,
+    PATIENCE_US = 600 * SECOND_US, /* for all to be answered once nothing fails any more */
+    QUIET_US = SECOND_US,
+};
+
+struct story {
+    struct loop *loop;
+    struct history *histories[SCOPES_MAX];
+    size_t n_scopes;
+    struct client *clients[CLIENTS_MAX];
+    size_t n_clients;
+    size_t scope_of[CLIENTS_MAX];
+    bool has_changed_app;
+};
+
+/* What a schedule is about: some faults hit more often in it, and the others less. */
+
+enum { THEME_FAULTS_MAX = 16, THEME_FACTOR = 5 };
+
+static const struct theme {
+    const char *name;
+    int faults[THEME_FAULTS_MAX]; /* ended by -1 */
+} THEMES[] = {
+    {"everything", {-1}},
+    {"power", {SIM_POWER_CUT, SIM_CRASH_BOTH, SIM_SHORT_WRITE, -1}},
+    {"crashes", {SIM_CRASH_WORKER, SIM_CRASH_ROUTER, SIM_CRASH_BOTH, SIM_DROP_LINK, -1}},
+    {"disks",
+     {SIM_OPEN_FAILS, SIM_READ_FAILS, SIM_SHORT_READ, SIM_WRITE_FAILS, SIM_SHORT_WRITE, SIM_TORN_WRITE, SIM_SYNC_FAILS,
+      SIM_RENAME_FAILS, SIM_UNLINK_FAILS, SIM_MKDIR_FAILS, SIM_TRUNCATE_FAILS, SIM_BAD_FILE, -1}},
+    {"full disks", {SIM_DISK_FULL, SIM_SHORT_WRITE, SIM_POWER_CUT, -1}},
+    {"networks",
+     {SIM_SHORT_RECV, SIM_SHORT_SEND, SIM_SEND_AGAIN, SIM_DELAY, SIM_DROP_CLIENT, SIM_DROP_LINK, SIM_REFUSE_CONNECT,
+      SIM_SLOW_READER, -1}},
+    {"clocks", {SIM_CLOCK_BACK, SIM_CLOCK_FORWARD, SIM_SLOW_STATEMENT, SIM_CRASH_WORKER, -1}},
+};
+
+enum { N_THEMES = sizeof THEMES / sizeof *THEMES };
+
+static void choose_weights(uint64_t seed, uint32_t weights[SIM_FAULT_N])
+{
+    const struct theme *theme = &THEMES[seed % N_THEMES];
+    bool is_special = theme->faults[0] >= 0;
+    for (size_t i = 0; i < SIM_FAULT_N; i++)
+        weights[i] = is_special ? SIM_WEIGHTS[i] / 3 : SIM_WEIGHTS[i];
+    for (size_t i = 0; theme->faults[i] >= 0; i++)
+        weights[theme->faults[i]] = SIM_WEIGHTS[theme->faults[i]] * THEME_FACTOR;
+}
+
+/* Who takes part. */
+
+static struct habits random_habits(void)
+{
+    return (struct habits){.tick_ms = 1 + sim_random(12),
+                           .in_flight = 1 + sim_random(6),
+                           .large_one_in = 30 + sim_random(300),
+                           .drops = sim_random(25),
+                           .pauses = sim_random(25),
+                           .twice = sim_random(150),
+                           .again = sim_random(60),
+                           .resubscribes = sim_random(60)};
+}
+
+/* Two by two they have one identity, but for some. */
+static void add_clients(struct story *story)
+{
+    story->n_clients = CLIENTS_MIN + sim_random(CLIENTS_MAX - CLIENTS_MIN + 1);
+    for (size_t i = 0; i < story->n_clients; i++) {
+        struct habits habits = random_habits();
+        size_t scope = i % story->n_scopes;
+        unsigned user = (unsigned)(i / story->n_scopes / 2);
+        story->scope_of[i] = scope;
+        story->clients[i] = client_new(story->loop, story->histories[scope], (unsigned)i, user, &habits);
+        for (size_t j = 0; j < i; j++) {
+            if (story->scope_of[j] != scope || j / story->n_scopes / 2 != user)
+                continue;
+            client_befriend(story->clients[i], story->clients[j]);
+            client_befriend(story->clients[j], story->clients[i]);
+        }
+    }
+}
+
+static void give_work(struct story *story, unsigned n_transactions)
+{
+    for (size_t i = 0; i < story->n_clients; i++)
+        client_give(story->clients[i], n_transactions / (unsigned)story->n_clients + 1);
+}
+
+static bool turn_of_clients(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+static void begin(struct story *story, uint64_t seed)
+{
+    struct sim_options options = {.seed = seed, .app_dir = APP, .n_shards = 1 + (unsigned)(seed / N_THEMES % 2)};
+    choose_weights(seed, options.weights);
+    sim_begin(&options);
+    sim_note("theme %s", THEMES[seed % N_THEMES].name);
+    story->loop = loop_new(turn_of_clients, NULL);
+    story->n_scopes = 1 + sim_random(3) * sim_random(2) + (sim_random(8) == 0);
+    for (size_t i = 0; i < story->n_scopes; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "sim/room/s%zu", i);
+        story->histories[i] = history_new(name);
+    }
+    add_clients(story);
+}
+
+/* What happens. */
+
+static bool are_done(void *arg)
+{
+    const struct story *story = arg;
+    for (size_t i = 0; i < story->n_clients; i++)
+        if (!client_is_done(story->clients[i]))
+            return false;
+    return true;
+}
+
+static void strike(void)
+{
+    switch (sim_random(5)) {
+    case 0:
+        sim_crash(SIM_ROUTER);
+        break;
+    case 1:
+        sim_crash(SIM_WORKER);
+        break;
+    case 2:
+        sim_crash(SIM_ROUTER);
+        sim_crash(SIM_WORKER);
+        break;
+    default:
+        sim_cut_power();
+    }
+}
+
+static void settle(struct story *story)
+{
+    sim_calm();
+    if (!sim_run(are_done, story, PATIENCE_US))
+        sim_fail("nothing fails any more, but not all is answered and given");
+    if (!sim_quiet(QUIET_US, PATIENCE_US))
+        sim_fail("it does not become quiet");
+}
+
+static struct truth look(const struct story *story, size_t scope)
+{
+    const struct history *history = story->histories[scope];
+    if (sim_scope_is_damaged(history->name.text))
+        sim_fail("%s is said to be damaged", history->name.text);
+    sqlite3 *file = sim_open_scope(history->name.text);
+    struct truth truth = check_file(history, file);
+    sqlite3_close(file);
+    check_history(&truth);
+    return truth;
+}
+
+/* In the middle: what is in the files must fit by now. At times the application is another afterwards. */
+static void pause_and_look(struct story *story)
+{
+    bool may_change = true;
+    sim_calm();
+    sim_stop();
+    for (size_t i = 0; i < story->n_scopes; i++)
+        may_change = look(story, i).floor != 0 && may_change; /* else it would not be seen whose rows it began with */
+    if (may_change && !story->has_changed_app && sim_random(2) == 0) {
+        sim_change_app(APP_LATER);
+        story->has_changed_app = true;
+    }
+    sim_start();
+    sim_faults();
+}
+
+static void look_at_all(struct story *story)
+{
+    struct truth truths[SCOPES_MAX];
+    sim_stop();
+    for (size_t i = 0; i < story->n_scopes; i++)
+        truths[i] = look(story, i);
+    for (size_t i = 0; i < story->n_clients; i++)
+        check_client(story->clients[i], &truths[story->scope_of[i]]);
+}
+
+void story_play(uint64_t seed)
+{
+    struct story story = {0};
+    begin(&story, seed);
+    give_work(&story, OPERATIONS_MIN);
+    for (uint32_t i = 0, n = DISASTERS_MIN + sim_random(4); i < n; i++) {
+        sim_run(are_done, &story, 1000 + sim_random(400) * 1000);
+        if (are_done(&story))
+            give_work(&story, OPERATIONS_MIN / 4);
+        if (sim_random(8) == 0)
+            pause_and_look(&story);
+        else
+            strike();
+    }
+    settle(&story);
+    if (sim_random(2) == 0) {
+        sim_cut_power();
+        settle(&story);
+    }
+    look_at_all(&story);
+}
