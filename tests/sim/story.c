@@ -204,6 +204,12 @@ static void look_at_all(struct story *story)
         check_guest(story->clients[i], &truths[story->scope_of[i]]);
 }
 
+void story_prepare(void)
+{
+    sim_load_app(APP_LATER);
+    sim_load_app(APP);
+}
+
 void story_play(uint64_t seed)
 {
     struct story story = {0};
