@@ -35,7 +35,8 @@
     X(SHARD_REPLAYED, "skerry_shard_replayed_total", "counter", "receipts sent again")                                 \
     X(SHARD_RESETS, "skerry_shard_resets_total", "counter", "resets sent, refusals included")                          \
     X(SHARD_SUBS_REFUSED, "skerry_shard_subs_refused_total", "counter", "subscriptions refused")                       \
-    X(SHARD_SCOPE_FAILURES, "skerry_shard_scope_failures_total", "counter", "scopes closed because a commit failed")
+    X(SHARD_SCOPE_FAILURES, "skerry_shard_scope_failures_total", "counter", "scopes closed because a commit failed")   \
+    X(SHARD_BACKUPS, "skerry_shard_backups_total", "counter", "backups of a scope that were sent")
 
 enum metric {
 #define METRICS_ENUM(id, name, kind, help) METRIC_##id,

@@ -63,6 +63,14 @@ static bool make_name(struct slice app, struct slice kind, struct slice id, stru
     return true;
 }
 
+static bool decode_name(struct slice app, struct slice kind, struct slice id, struct scope_name *ret_name)
+{
+    struct buf decoded = {0};
+    bool done = http_percent_decode(id, false, &decoded) && make_name(app, kind, buf_slice(&decoded), ret_name);
+    buf_release(&decoded);
+    return done;
+}
+
 bool route_parse_sync(struct slice path, struct scope_name *ret_name)
 {
     struct slice root, version, app, kind, id;
@@ -71,10 +79,14 @@ bool route_parse_sync(struct slice path, struct scope_name *ret_name)
         return false;
     if (root.len > 0 || !slice_eq(version, SLICE("v1")) || !slice_eq(path, SLICE("sync")))
         return false;
-    struct buf decoded = {0};
-    bool done = http_percent_decode(id, false, &decoded) && make_name(app, kind, buf_slice(&decoded), ret_name);
-    buf_release(&decoded);
-    return done;
+    return decode_name(app, kind, id, ret_name);
+}
+
+bool route_parse_scope(struct slice path, struct scope_name *ret_name)
+{
+    struct slice root, app, kind;
+    return take_segment(&path, &root) && root.len == 0 && take_segment(&path, &app) && take_segment(&path, &kind) &&
+           memchr(path.data, '/', path.len) == NULL && decode_name(app, kind, path, ret_name);
 }
 
 bool scope_name_parse(struct slice text, struct scope_name *ret_name)

@@ -32,6 +32,9 @@ struct scope_hash {
 /* Reads `/v1/{app}/{kind}/{id}/sync`, the id percent-encoded. False if `path` is not such a path. */
 bool route_parse_sync(struct slice path, struct scope_name *ret_name);
 
+/* Reads `/{app}/{kind}/{id}`, the id percent-encoded: the way of an operator's requests. */
+bool route_parse_scope(struct slice path, struct scope_name *ret_name);
+
 /* Reads `app/kind/id`, decoded. */
 bool scope_name_parse(struct slice text, struct scope_name *ret_name);
 void scope_name_copy(struct scope_name *to, const struct scope_name *from);

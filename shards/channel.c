@@ -7,9 +7,22 @@
 #include "shards/gate.h"
 #include "shards/scope/actor.h"
 
+static void on_data(struct carrier *carrier, struct slice data)
+{
+    struct channel *channel = (struct channel *)carrier;
+    if (!channel_receive(channel, data))
+        h2_stream_abort(channel->stream);
+}
+
+static void on_end(struct carrier *carrier)
+{
+    channel_end((struct channel *)carrier);
+}
+
 struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
 {
     struct channel *channel = mem_zero(1, sizeof *channel);
+    channel->carrier = (struct carrier){on_data, on_end};
     channel->actor = actor;
     channel->stream = stream;
     list_init(&channel->link);

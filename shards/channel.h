@@ -16,11 +16,13 @@
 #include "base/list.h"
 #include "base/table.h"
 #include "proto/envelope.h"
+#include "shards/carrier.h"
 
 struct actor;
 struct session;
 
 struct channel {
+    struct carrier carrier;
     struct h2_stream *stream; /* NULL once the router has gone */
     struct actor *actor;
     struct list link; /* on the actor's channels */

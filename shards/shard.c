@@ -13,6 +13,7 @@
 #include "base/h2.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "shards/console/console.h"
 #include "shards/feed/session.h"
 #include "shards/gate.h"
 #include "shards/log/journal.h"
@@ -50,6 +51,8 @@ struct shard {
     struct gate gate;
     struct blank *blanks; /* by kind */
     struct actor_host host;
+    struct console_host console_host;
+    struct console *console;
 };
 
 struct link {
@@ -84,8 +87,9 @@ static bool owns(const struct shard *shard, const struct scope_name *name)
     return route_shard(scope_slot(&hash), shard->options.n_shards) == shard->options.number;
 }
 
-static struct actor *get_actor(struct shard *shard, const struct scope_name *name)
+static struct actor *get_actor(void *arg, const struct scope_name *name)
 {
+    struct shard *shard = arg;
     const struct kind *kind = find_kind(shard, name);
     if (kind == NULL || !owns(shard, name))
         return NULL;
@@ -98,41 +102,28 @@ static struct actor *get_actor(struct shard *shard, const struct scope_name *nam
     return actor;
 }
 
-/* Streams of a router. One that asks for metrics is a channel without an actor. */
-
-static void *send_metrics(struct h2_stream *stream)
-{
-    metrics_print(h2_stream_out(stream), "skerry_shard");
-    h2_stream_finish(stream);
-    return channel_new(NULL, stream);
-}
+/* Streams: a router's channels, and what an operator asks. */
 
 static void *on_open(void *arg, struct h2_stream *stream, struct slice path)
 {
     struct link *link = arg;
     struct scope_name name;
-    if (slice_eq(path, SLICE("/metrics")))
-        return send_metrics(stream);
     if (!route_parse_sync(path, &name))
-        return NULL;
+        return console_open(link->shard->console, stream, path);
     struct actor *actor = get_actor(link->shard, &name);
     return actor == NULL ? NULL : channel_new(actor, stream);
 }
 
 static void on_data(void *stream_arg, struct slice data)
 {
-    struct channel *channel = stream_arg;
-    if (channel->actor != NULL && !channel_receive(channel, data))
-        h2_stream_abort(channel->stream);
+    struct carrier *carrier = stream_arg;
+    carrier->on_data(carrier, data);
 }
 
 static void on_end(void *stream_arg)
 {
-    struct channel *channel = stream_arg;
-    if (channel->actor == NULL)
-        channel_free(channel);
-    else
-        channel_end(channel);
+    struct carrier *carrier = stream_arg;
+    carrier->on_end(carrier);
 }
 
 static void on_lost(void *arg)
@@ -307,10 +298,11 @@ static bool turn(void *arg)
         release(shard, &dirty);
         hold_outputs(shard);
     }
+    bool console_has_more = console_turn(shard->console);
     end_due_bursts(shard); /* last, so that the timer knows of those that began in this turn */
     flush_links(shard);
     pace_checkpoints(shard);
-    return !list_is_empty(&shard->dirty) && !journal_is_full(shard->journal);
+    return console_has_more || (!list_is_empty(&shard->dirty) && !journal_is_full(shard->journal));
 }
 
 /* The beginning and the end. */
@@ -371,6 +363,13 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
                                       .collecting = &shard->collecting,
                                       .bursts = &shard->bursts,
                                       .allows_blank = allows_blank};
+    shard->console_host = (struct console_host){.loop = shard->loop,
+                                                .number = number,
+                                                .n_shards = n,
+                                                .actor_host = &shard->host,
+                                                .actors = &shard->actors,
+                                                .gate = &shard->gate,
+                                                .get_actor = get_actor};
     shard->slots_fd =
         slots_lock(options->data_dir, route_first_slot(number, n), route_first_slot(number + 1, n), problems);
     if (shard->slots_fd < 0 || !listen_at(shard, problems)) {
@@ -389,6 +388,7 @@ bool shard_open_journal(struct shard *shard, struct problems *problems)
         abort();
     shard->journal = journal_open(dir, shard->loop, on_durable, shard, problems);
     shard->host.journal = shard->journal;
+    shard->console = console_new(&shard->console_host);
     free(dir);
     return shard->journal != NULL;
 }
@@ -429,6 +429,7 @@ void shard_free(struct shard *shard)
         close(shard->listen_fd);
     }
     free_links(shard);
+    console_free(shard->console);
     gate_release(&shard->gate);
     free_actors(shard);
     journal_close(shard->journal);

@@ -12,21 +12,23 @@
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-    const char *help;
+    const char *usage, *help;
 } COMMANDS[] = {
-    {"serve", serve_command, "serve an app: a router and a worker, kept alive"},
-    {"check", check_command, "name every mistake in an app"},
-    {"token", token_command, "mint a token for an app's user"},
-    {"router", router_command, "one router process (serve starts it)"},
-    {"worker", worker_command, "one worker process (serve starts it)"},
-    {"version", version_command, "print the version"},
+    {"serve", serve_command, "APP", "serve an app: a router and a worker, kept alive"},
+    {"check", check_command, "APP", "name every mistake in an app"},
+    {"token", token_command, "--app APP --sub WHO", "mint a token for an app's user"},
+    {"status", status_command, "", "say how a running server is, and which scopes are in trouble"},
+    {"backup", backup_command, "APP/KIND/ID FILE", "copy a scope to a file, while it is in use"},
+    {"router", router_command, "APP", "one router process (serve starts it)"},
+    {"worker", worker_command, "APP", "one worker process (serve starts it)"},
+    {"version", version_command, "", "print the version"},
 };
 
 static void print_commands(FILE *to)
 {
     fprintf(to, "usage: skerry COMMAND [arguments]; skerry COMMAND --help says more\n\n");
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
-        fprintf(to, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+        fprintf(to, "  %-8s %-20s %s\n", COMMANDS[i].name, COMMANDS[i].usage, COMMANDS[i].help);
 }
 
 /* Sockets are what a router is for, and files what a worker is for: as many as each may have. */

@@ -121,6 +121,24 @@ static bool open_file(struct actor *actor, bool create)
     return actor->is_opened;
 }
 
+bool actor_open(struct actor *actor)
+{
+    actor->now_ms = clock_wall_ms();
+    return open_file(actor, false);
+}
+
+void actor_hold(struct actor *actor)
+{
+    assert(!actor->is_held);
+    actor->is_held = true;
+}
+
+void actor_let_go(struct actor *actor)
+{
+    actor->is_held = false;
+    actor_mark_dirty(actor); /* the turn closes it if nobody is there */
+}
+
 /* Decide. */
 
 static bool allows(struct actor *actor, const struct claims *claims)
@@ -385,5 +403,5 @@ bool actor_release(struct actor *actor)
 
 bool actor_is_idle(const struct actor *actor)
 {
-    return list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
+    return !actor->is_held && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
 }

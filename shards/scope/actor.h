@@ -52,6 +52,7 @@ struct actor {
     int64_t now_ms;        /* the turn's one time: what is decided together has it */
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
+    bool is_held;          /* an operator's request works on it: it stays, though nobody is there */
     bool in_transaction;
 };
 
@@ -66,6 +67,13 @@ void actor_channel_ended(struct actor *actor, struct channel *channel);
 
 /* Something of its has come due: it takes part in the next turn. */
 void actor_mark_dirty(struct actor *actor);
+
+/* An operator's request begins and ends to work with it. */
+void actor_hold(struct actor *actor);
+void actor_let_go(struct actor *actor);
+
+/* Opens its file, if there is one. False if that failed. */
+bool actor_open(struct actor *actor);
 
 /* Decide: handles the inbox within the turn's bounds and commits. */
 void actor_decide(struct actor *actor);

@@ -339,6 +339,7 @@ void scope_file_close(struct scope_file *file)
     sqlite3_finalize(file->open);
     receipts_release(&file->receipts);
     changelog_release(&file->log);
+    scope_file_end_copy(file);
     if (file->database.db != NULL)
         database_close(&file->database);
     capture_release(&file->capture);
@@ -449,6 +450,31 @@ enum err scope_file_checkpoint(struct scope_file *file)
         return ERR_BUSY;
     file->wal_pages = 0;
     return ERR_OK;
+}
+
+bool scope_file_begin_copy(struct scope_file *file, sqlite3 *to)
+{
+    assert(file->copying == NULL);
+    file->copying = sqlite3_backup_init(to, "main", file->database.db, "main");
+    return file->copying != NULL;
+}
+
+int scope_file_copy(struct scope_file *file, int pages, int *ret_left, int *ret_total)
+{
+    if (file == NULL || file->copying == NULL)
+        return SQLITE_ABORT;
+    int code = sqlite3_backup_step(file->copying, pages) & 0xff;
+    *ret_left = sqlite3_backup_remaining(file->copying);
+    *ret_total = sqlite3_backup_pagecount(file->copying);
+    return code;
+}
+
+void scope_file_end_copy(struct scope_file *file)
+{
+    if (file == NULL || file->copying == NULL)
+        return;
+    sqlite3_backup_finish(file->copying);
+    file->copying = NULL;
 }
 
 bool scope_file_read_row(struct scope_file *file, const struct collection *collection, struct slice key,

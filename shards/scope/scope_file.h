@@ -64,6 +64,7 @@ struct scope_file {
     struct command_statements *commands;
     sqlite3_stmt *open;
     sqlite3_stmt *transaction[TRANSACTION_SQL_N];
+    sqlite3_backup *copying; /* or NULL */
     enum err failed; /* something could not be prepared or read: what came of it, at the end of it, is no answer */
 };
 
@@ -98,6 +99,15 @@ enum err scope_file_commit(struct scope_file *file);
 
 /* Everything that was committed is durable in the file itself afterwards. */
 enum err scope_file_checkpoint(struct scope_file *file);
+
+/* Copies the file, while it is written to, into a database that must outlive the copying. False if that cannot begin:
+ * `to` says why. */
+bool scope_file_begin_copy(struct scope_file *file, sqlite3 *to);
+
+/* Copies at most so many pages more: SQLITE_OK, SQLITE_DONE when the copy is whole, or an error; SQLITE_ABORT if the
+ * file in which it was begun has been closed. `file` may be NULL. */
+int scope_file_copy(struct scope_file *file, int pages, int *ret_left, int *ret_total);
+void scope_file_end_copy(struct scope_file *file);
 
 /* Answers `open` for a scope that has no file: on the blank database of its kind. */
 bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,

@@ -9,6 +9,8 @@ int serve_command(int argc, char **argv);  /* the supervisor: a router and a wor
 int router_command(int argc, char **argv); /* one router process */
 int worker_command(int argc, char **argv); /* one worker process */
 int check_command(int argc, char **argv);  /* judges an app */
+int status_command(int argc, char **argv); /* asks a running server how it is; 1 if something is in trouble */
+int backup_command(int argc, char **argv); /* copies a scope of a running server to a file */
 int version_command(int argc, char **argv);
 
 #endif

@@ -172,6 +172,7 @@ static void send_request(struct client *client)
         fail("the name of scope '%.40s...' is too long", client->scope);
     }
     websocket_request(&client->out, target->host, path);
+    client->asked_ns = now_ns();
     client->state = CLIENT_UPGRADING;
     client->is_writing = true; /* EPOLLOUT waited for the connect */
     client_flush(client);

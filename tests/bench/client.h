@@ -47,6 +47,7 @@ struct client {
     int number;
     const char *scope;
     int fd;
+    uint64_t asked_ns; /* when the upgrade was asked for */
     enum { CLIENT_CONNECTING, CLIENT_UPGRADING, CLIENT_OPEN } state;
     bool is_writing; /* the kernel's buffer is full: EPOLLOUT is armed */
     struct buffer torn, out, scratch;

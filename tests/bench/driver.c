@@ -16,8 +16,9 @@ static const struct {
     const char *what;
 } commands[] = {
     {"insert", workload_insert, "write rows, to one scope or many, with or without further subscribers"},
-    {"seed", workload_seed, "fill a scope with rows, through the bench app's command"},
+    {"seed", workload_seed, "fill a scope or many with rows, through the bench app's command"},
     {"snapshot", workload_snapshot, "subscribe to a seeded scope again and again"},
+    {"wake", workload_wake, "open one sleeping scope after the other, to read it or to write to it"},
     {"idle", workload_idle, "subscribe many sockets and hold them until standard input ends"},
 };
 

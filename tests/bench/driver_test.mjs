@@ -27,6 +27,11 @@ const insert = (url) =>
     ...['--in-flight', 8, '--warmup-ms', 0, '--count', 400],
   );
 
+async function seedAndWake(url, write) {
+  const seeded = await driver(url, 'seed', '--scopes', 2, '--rows', 30);
+  return seeded.code === 0 ? driver(url, 'wake', '--scopes', 2, '--rows', 30, '--write', write) : seeded;
+}
+
 async function seedAndRead(url) {
   const seeded = await driver(url, 'seed', '--rows', 300, '--step', 100);
   return seeded.code === 0 ? driver(url, 'snapshot', '--rows', 300, '--seconds', 0) : seeded;
@@ -37,14 +42,45 @@ test('a right server is measured', async () => {
   const written = await insert(server.url);
   assert.equal(written.error, '');
   assert.equal(written.result.sent, 400);
-  assert.equal(written.result.committed_ms.n, 400);
-  assert.equal(written.result.delivery_ms.n, 3 * 400);
+  assert.equal(written.result.committed_ms.n, 400 - 4); // each writer's first is not measured
+  assert.equal(written.result.delivery_ms.n, 3 * (400 - 4));
   const read = await seedAndRead(server.url);
   assert.equal(read.error, '');
   assert.equal(read.result.snapshots, 1);
   const held = await driver(server.url, 'idle', '--connections', 200);
   assert.equal(held.result.connections, 200);
   server.close();
+});
+
+test('a right server is woken', async () => {
+  const server = await serve();
+  const read = await seedAndWake(server.url, 0);
+  assert.equal(read.error, '');
+  assert.equal(read.result.frame_ms.n, 2);
+  const written = await seedAndWake(server.url, 1);
+  assert.equal(written.error, '');
+  assert.equal(written.result.committed_ms.n, 2);
+  server.close();
+});
+
+// Of what was seeded and of what was written: in each case a row is missing.
+for (const [write, fault] of [[0, 'row'], [1, 'row'], [1, 'reject']]) {
+  test(`a wrong server is a failure when it is woken: ${faults[fault]}, ${write} written`, async () => {
+    const server = await serve(fault);
+    const { code, error } = await seedAndWake(server.url, write);
+    server.close();
+    assert.notEqual(code, 0);
+    assert.match(error, fault === 'row' ? /not the next one of those/ : messages[fault]);
+  });
+}
+
+test('a scope with more rows than were seeded is a failure', async () => {
+  const server = await serve();
+  await seedAndWake(server.url, 1);
+  const { code, error } = await driver(server.url, 'wake', '--scopes', 2, '--rows', 30);
+  server.close();
+  assert.notEqual(code, 0);
+  assert.match(error, /not the next one of those/);
 });
 
 const snapshotFaults = ['row', 'middle'];

@@ -125,8 +125,21 @@ export class Server {
     this.child = new Child(skerry, ['serve', app, ...options]);
     const [, address] = await this.child.line(/^ready http:\/\/(\S+?)\/?$/m, START_MS);
     const token = await run(skerry, ['token', '--app', app, '--sub', 'bench', '--ttl', '1h'], 10_000);
+    this.address = address;
     this.url = `ws://${address}/v1/board/board/{scope}/sync?token=${token}`;
     return this;
+  }
+
+  // Until it has closed every scope, or `ms` are over.
+  async asleep(ms = 15_000) {
+    const end = Date.now() + ms;
+    for (;;) {
+      const metrics = await (await fetch(`http://${this.address}/metrics`)).text();
+      const [, open] = metrics.match(/^skerry_shard_scopes (\d+)$/m) ?? [];
+      if (open === '0') return;
+      if (Date.now() > end) throw new BenchError(`after ${ms / 1000} s without sessions, ${open} scopes are still open`);
+      await sleep(50);
+    }
   }
 
   async stop() {
@@ -214,7 +227,7 @@ export class Bench {
   }
 
   async ceiling(name, options = {}) {
-    return JSON.parse(await run(this.program(name), flags({ seconds: this.seconds, ...options }), this.limitMs()));
+    return JSON.parse(await run(this.program(name), flags(options), this.limitMs()));
   }
 
   // The driver reading snapshots from the ceiling `scan`.

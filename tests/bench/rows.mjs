@@ -23,7 +23,7 @@ const a = {
   row: 'a',
   work: 'insert to committed, one in flight',
   async round(bench, server) {
-    const chain = await bench.ceiling('chain', { dir: bench.dir });
+    const chain = await bench.ceiling('chain', { dir: bench.dir, seconds: bench.seconds });
     const { committed_ms: ms, commits_per_s: rate } = await oneInFlight(bench, server);
     const { answer_ms: chainMs, frames_per_s: chainRate } = chain;
     return { p50: ms.p50, p99: ms.p99, rate, chainP50: chainMs.p50, chainP99: chainMs.p99, chainRate };
@@ -35,15 +35,45 @@ const a = {
   ],
 };
 
+const batchOf = (bench, rows) => bench.ceiling('batch', { dir: bench.dir, seconds: bench.seconds, rows });
+
 const b = {
   row: 'b',
   work: 'one scope, 32 in flight',
   async round(bench, server) {
-    const batch = await bench.ceiling('batch', { dir: bench.dir, rows: 32 });
+    const batch = await batchOf(bench, 32);
     return { rate: (await manyInFlight(bench, server)).commits_per_s, batch: batch.rows_per_s };
   },
   figures: [{ label: 'commits', unit: '/s', value: 'rate', ceiling: 'batch', target: atLeast(0.3) }],
 };
+
+const bMany = {
+  row: "b'",
+  work: 'one scope, 32 connections, one in flight each',
+  async round(bench, server) {
+    const batch = await batchOf(bench, 32);
+    const load = { scope: freshScope('b-many'), writers: 32, seconds: bench.seconds };
+    return { rate: (await bench.drive(server, 'insert', load)).commits_per_s, batch: batch.rows_per_s };
+  },
+  figures: [{ label: 'commits', unit: '/s', value: 'rate', ceiling: 'batch', target: atLeast(0.15) }],
+};
+
+// Rows c, c' and l: so many in flight over so many scopes.
+const overScopes = (bench, server, scopes, inFlight) =>
+  bench.drive(server, 'insert', { scope: freshScope('c'), scopes, 'in-flight': inFlight, seconds: bench.seconds });
+const journalOf = (bench, files, rows) =>
+  bench.ceiling('journal', { dir: bench.dir, seconds: bench.seconds, files, rows });
+
+const manyScopes = (row, scopes, inFlight) => ({
+  row,
+  work: `${scopes} scopes, ${inFlight} in flight each`,
+  async round(bench, server) {
+    const journal = await journalOf(bench, scopes, 1);
+    const { commits_per_s: rate } = await overScopes(bench, server, scopes, inFlight);
+    return { rate, journal: journal.rows_per_s };
+  },
+  figures: [{ label: 'commits', unit: '/s', value: 'rate', ceiling: 'journal', target: atLeast(0.5) }],
+});
 
 const d = {
   row: 'd',
@@ -51,7 +81,7 @@ const d = {
   async round(bench, server) {
     const alone = await manyInFlight(bench, server);
     const single = await oneInFlight(bench, server);
-    const fan = await bench.ceiling('fan', { sockets: 100 });
+    const fan = await bench.ceiling('fan', { seconds: bench.seconds, sockets: 100 });
     const fanned = await manyInFlight(bench, server, { subscribers: 100 });
     return {
       deliveries: fanned.deliveries_per_s,
@@ -125,4 +155,83 @@ const g2 = {
   figures: [{ label: 'each', unit: 'KiB', value: 'memory', target: atMost(2) }],
 };
 
-export const rows = [a, b, d, e, g1, g2];
+const SLEEPERS = 200;
+const SLEEPER_ROWS = 20;
+
+const h = {
+  row: 'h',
+  work: 'wake of a sleeping scope',
+  needsOwnServer: true,
+  async round(bench, server) {
+    await server.asleep(); // what the rows before left it to do would disturb the ceiling
+    const ceiling = await bench.ceiling('wake', { dir: bench.dir, files: SLEEPERS, rows: SLEEPER_ROWS });
+    const load = { scope: freshScope('h'), scopes: SLEEPERS, rows: SLEEPER_ROWS };
+    await bench.drive(server, 'seed', load);
+    await server.asleep();
+    const { frame_ms: frame } = await bench.drive(server, 'wake', load);
+    await server.asleep();
+    const { committed_ms: write } = await bench.drive(server, 'wake', { ...load, write: 1 });
+    return { frame: frame.p50, read: ceiling.read_ms.p50, write: write.p50, commit: ceiling.write_ms.p50 };
+  },
+  figures: [
+    { label: 'first frame, p50', unit: 'ms', value: 'frame', ceiling: 'read', target: atMost(5) },
+    { label: 'first write, p50', unit: 'ms', value: 'write', ceiling: 'commit', target: atMost(4) },
+  ],
+};
+
+async function scopeWith(bench, server, rows) {
+  const scope = freshScope('l');
+  await bench.drive(server, 'seed', { scope, scopes: 1, rows });
+  return scope;
+}
+
+let million; // rows, made once: what a round adds to them is little
+
+async function ratesByRows(bench, server) {
+  million ??= await scopeWith(bench, server, 1_000_000);
+  const scopes = [await scopeWith(bench, server, 1), await scopeWith(bench, server, 10_000), million];
+  const rates = [];
+  for (const scope of scopes) rates.push((await manyInFlight(bench, server, { scope })).commits_per_s);
+  return rates;
+}
+
+async function ratesByScopes(bench, server) {
+  const rates = [];
+  for (const scopes of [10, 100, 1000]) {
+    rates.push((await overScopes(bench, server, scopes, 1000 / scopes)).commits_per_s);
+  }
+  return rates;
+}
+
+// The slowest is held against the fastest; the others say where it is lost.
+const growth = (label, of, name) => [
+  { label: `${label}, slowest`, unit: '/s', value: `${name}Least`, ceiling: `${name}Most`, target: atLeast(0.5) },
+  ...of.map((what, i) => ({ label: what, unit: '/s', value: name + i, ceiling: `${name}Most` })),
+];
+
+const named = (name, rates) => ({
+  ...Object.fromEntries(rates.map((rate, i) => [name + i, rate])),
+  ...{ [`${name}Least`]: Math.min(...rates), [`${name}Most`]: Math.max(...rates) },
+});
+
+const l = {
+  row: 'l',
+  work: 'cost as work grows',
+  async round(bench, server) {
+    const rows = await ratesByRows(bench, server);
+    const scopes = await ratesByScopes(bench, server);
+    const few = await journalOf(bench, 10, 100);
+    const many = await journalOf(bench, 1000, 1);
+    return { ...named('rows', rows), ...named('scopes', scopes), few: few.rows_per_s, many: many.rows_per_s };
+  },
+  figures: [
+    ...growth('rows', ['1 row', '10,000 rows', '1,000,000 rows'], 'rows'),
+    ...growth('scopes', ['10 scopes', '100 scopes', '1,000 scopes'], 'scopes'),
+    { label: '1,000 files alone, against 10', unit: '/s', value: 'many', ceiling: 'few' },
+  ],
+};
+
+const c = manyScopes('c', 100, 4);
+const cMany = manyScopes("c'", 1000, 1);
+
+export const rows = [a, b, bMany, c, cMany, d, e, g1, g2, h, l];

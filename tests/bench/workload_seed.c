@@ -1,5 +1,6 @@
 /*
- * Rows through the bench app's command `seed`, a few at a time, on a session without subscriptions.
+ * Rows through the bench app's command `seed`, a few at a time, on a session without subscriptions; one scope after the
+ * other if there are many.
  */
 #include <stdio.h>
 
@@ -12,7 +13,7 @@
 
 struct seeding {
     const char *url, *scope;
-    long n_rows, step; /* options */
+    long n_rows, step, n_scopes; /* options */
     long n_asked, n_done;
 };
 
@@ -74,22 +75,37 @@ static void parse(struct seeding *seeding, int argc, char **argv)
 {
     const struct option_text texts[] = {
         {"url", &seeding->url, "the server, with {scope} in the path"}, {"scope", &seeding->scope, "the scope"}, {0}};
-    const struct option_number numbers[] = {{"rows", &seeding->n_rows, 1, 1000000, "rows to make"},
-                                            {"step", &seeding->step, 1, 100000, "rows of one transaction"},
-                                            {0}};
+    const struct option_number numbers[] = {
+        {"rows", &seeding->n_rows, 1, 1000000, "rows to make"},
+        {"step", &seeding->step, 1, 100000, "rows of one transaction"},
+        {"scopes", &seeding->n_scopes, 0, 2000, "scopes SCOPE-0, SCOPE-1, ... ; 0 is SCOPE itself"},
+        {0}};
     options_parse(&(struct options){"driver seed [--OPTION VALUE]...", numbers, texts}, argc, argv);
+}
+
+static void seed_scope(struct seeding *seeding, struct net *net, const char *scope)
+{
+    struct client client;
+    seeding->n_asked = seeding->n_done = 0;
+    client_open(&client, net, 0, scope, seeding);
+    net_run(net, is_done, seeding, "the answer of seed");
+    client_close(&client);
 }
 
 void workload_seed(int argc, char **argv)
 {
     struct seeding seeding = {.scope = "bench", .n_rows = 20000, .step = 1000};
     struct net net;
-    struct client client;
     parse(&seeding, argc, argv);
     net_init(&net, seeding.url, on_open, on_frame);
-    client_open(&client, &net, 0, seeding.scope, &seeding);
-    net_run(&net, is_done, &seeding, "the answer of seed");
-    client_close(&client);
+    if (seeding.n_scopes == 0) {
+        seed_scope(&seeding, &net, seeding.scope);
+    }
+    for (long i = 0; i < seeding.n_scopes; i++) {
+        char scope[96];
+        snprintf(scope, sizeof(scope), "%.60s-%ld", seeding.scope, i);
+        seed_scope(&seeding, &net, scope);
+    }
     net_release(&net);
     printf("{\"work\":\"seed\",\"rows\":%ld}\n", seeding.n_rows);
 }

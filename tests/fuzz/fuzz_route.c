@@ -50,6 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         check_name(&name);
         check_path(&name);
     }
+    if (route_parse_scope(slice_of(data, len), &name))
+        check_name(&name);
     if (scope_name_parse(slice_of(data, len), &name)) {
         check_name(&name);
         check_path(&name);

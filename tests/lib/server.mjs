@@ -3,7 +3,7 @@
  *
  * The program is $SKERRY_BIN, or ./skerry of the sources' top.
  */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -152,6 +152,15 @@ export class Server {
 
   url(id, user) {
     return `ws://127.0.0.1:${this.port}/v1/${this.scope(id)}/sync?user=${user}`;
+  }
+
+  /** Runs `skerry COMMAND` on this server, to its end: {status, out, err}. */
+  command(command, ...args) {
+    return new Promise((done) =>
+      execFile(program, [command, "--data", this.data, ...args], (error, out, err) =>
+        done({ status: error ? error.code : 0, out, err }),
+      ),
+    );
   }
 
   /** Text of a plain GET. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char CHOSEN[] = "\r\nSec-WebSocket-Protocol: skerry.v1\r\n";
+
 struct client *client_new(const char *name)
 {
     struct client *client = mem_zero(1, sizeof *client);
@@ -16,6 +18,7 @@ void client_free(struct client *client)
     client_drop(client);
     free(client->name);
     free(client->target);
+    free(client->offers);
     free(client);
 }
 
@@ -35,6 +38,8 @@ static bool send_request(struct client *client, uint16_t port, const char *targe
     if (upgrade)
         buf_printf(&head, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    if (upgrade && client->offers != NULL)
+        buf_printf(&head, "Sec-WebSocket-Protocol: %s\r\n", client->offers);
     buf_printf(&head, "\r\n");
     bool sent = wire_write(client->wire, buf_slice(&head), deadline_us);
     buf_release(&head);
@@ -76,8 +81,10 @@ int client_get(struct client *client, uint16_t port, const char *target, bool up
     if (head_len == 0 || sscanf(client->in.data, "HTTP/1.1 %d ", &status) != 1)
         status = 0;
     client->used = head_len;
-    if (status == 101)
+    if (status == 101) {
+        client->is_extended = memmem(client->in.data, head_len, CHOSEN, strlen(CHOSEN)) != NULL;
         return status;
+    }
     if (status != 0 && ret_body != NULL)
         read_body(client, head_len, ret_body, deadline_us);
     client_drop(client);

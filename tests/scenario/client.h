@@ -13,6 +13,8 @@
 struct client {
     char *name;
     char *target;      /* of its last upgrade request: a reconnect asks for it again */
+    char *offers;      /* the subprotocols that it asks for, or NULL */
+    bool is_extended;  /* the server has chosen skerry.v1 */
     bool narrow;       /* its wire buffers little */
     struct wire *wire; /* NULL while it is not connected */
     struct buf in;

@@ -15,17 +15,20 @@ struct shape {
     const char *heads[HEADS_MAX]; /* the fields that are named by their place */
     const char *body;             /* the map whose fields are checked by their own names */
     const char *fields;           /* all that the frame may hold */
+    const char *more;             /* and to a client that speaks skerry.v1 */
 };
 
 static const struct shape shapes[] = {
-    {"snap", {"sub", "key"}, "row", " t sub key row seq "},
-    {"snap-end", {"sub"}, "-", " t sub seq "},
-    {"d", {"sub", "op", "key"}, "cols", " t sub key op cols seq "},
-    {"uptodate", {"sub"}, "-", " t seq sub "},
-    {"committed", {"txId"}, "result", " t txId seq result "},
-    {"rejected", {"txId"}, "error", " t txId error "},
-    {"reset", {"sub"}, "-", " t sub "},
-    {"page", {"fetchId"}, "-", " t fetchId rows seq "},
+    {"snap", {"sub", "key"}, "row", " t sub key row seq ", ""},
+    {"snap-end", {"sub"}, "-", " t sub seq ", ""},
+    {"d", {"sub", "op", "key"}, "cols", " t sub key op cols seq ", ""},
+    {"uptodate", {"sub"}, "-", " t seq sub ", ""},
+    {"committed", {"txId"}, "result", " t txId seq result ", ""},
+    {"rejected", {"txId"}, "error", " t txId error ", " seq retryMs "},
+    {"reset", {"sub"}, "-", " t sub ", ""},
+    {"page", {"fetchId"}, "-", " t fetchId rows seq ", ""},
+    {"hello", {NULL}, "limits", "", " t server session head floor schema types limits receipts "},
+    {"gone", {NULL}, "-", "", " t code message retryMs "},
 };
 
 static bool is_text(const msgpack_object *object, const char *text)
@@ -47,14 +50,19 @@ static const struct shape *find_shape(const char *type)
     return NULL;
 }
 
-/* Whether the frame holds nothing but what the contract gives it. */
-static bool is_tidy(const msgpack_object *frame, const struct shape *shape)
+static bool is_field(const struct shape *shape, const char *padded_name, bool is_extended)
+{
+    return strstr(shape->fields, padded_name) != NULL || (is_extended && strstr(shape->more, padded_name) != NULL);
+}
+
+/* Whether the frame holds nothing but what the client's contract gives it. */
+static bool is_tidy(const msgpack_object *frame, const struct shape *shape, bool is_extended)
 {
     for (uint32_t i = 0; i < frame->via.map.size; i++) {
         char name[32] = " ";
         value_text(&frame->via.map.ptr[i].key, name + 1, sizeof name - 2);
         strcat(name, " ");
-        if (strstr(shape->fields, name) == NULL)
+        if (!is_field(shape, name, is_extended))
             return false;
     }
     return !is_text(value_get(frame, "op"), "delete") || is_missing(value_get(frame, "cols"));
@@ -64,8 +72,13 @@ static const msgpack_object *find_field(const msgpack_object *frame, const struc
 {
     char padded[80];
     snprintf(padded, sizeof padded, " %s ", name);
-    bool own = strstr(shape->fields, padded) != NULL;
+    bool own = is_field(shape, padded, true);
     return own ? value_get(frame, name) : value_get(value_get(frame, shape->body), name);
+}
+
+static bool is_position(const char *name)
+{
+    return strcmp(name, "seq") == 0 || strcmp(name, "head") == 0 || strcmp(name, "floor") == 0;
 }
 
 static bool is_equal(const msgpack_object *field, const char *name, const char *value)
@@ -76,7 +89,7 @@ static bool is_equal(const msgpack_object *field, const char *name, const char *
         return false;
     if (field->type == MSGPACK_OBJECT_ARRAY)
         return field->via.array.size == strtoul(value, NULL, 10);
-    return strcmp(name, "seq") == 0 ? is_text(field, value) : value_equals(field, value);
+    return is_position(name) ? is_text(field, value) : value_equals(field, value);
 }
 
 static bool is_greater(const msgpack_object *field, const char *value)
@@ -106,14 +119,15 @@ static bool holds(struct play *play, const msgpack_object *frame, const struct s
     return true;
 }
 
-static const char *match_frame(struct play *play, const msgpack_object *frame, const char *const *words, size_t n)
+static const char *match_frame(struct play *play, const struct client *client, const msgpack_object *frame,
+                               const char *const *words, size_t n)
 {
     const struct shape *shape = find_shape(words[0]);
     if (shape == NULL)
         play_fail(play, "no frame is named '%s'", words[0]);
     if (!is_text(value_get(frame, "t"), shape->type))
         return "another frame";
-    if (!is_tidy(frame, shape))
+    if (!is_tidy(frame, shape, client->is_extended))
         return "it holds what the contract does not give it";
     size_t i = 1;
     for (size_t head = 0; head < HEADS_MAX && shape->heads[head] != NULL; head++) {
@@ -129,7 +143,8 @@ static const char *match_frame(struct play *play, const msgpack_object *frame, c
     return NULL;
 }
 
-static const char *match_binary(struct play *play, struct slice bytes, const char *const *words, size_t n)
+static const char *match_binary(struct play *play, const struct client *client, struct slice bytes,
+                                const char *const *words, size_t n)
 {
     msgpack_unpacked unpacked;
     size_t used = 0;
@@ -137,12 +152,13 @@ static const char *match_binary(struct play *play, struct slice bytes, const cha
     const char *why = "not one MessagePack map";
     if (msgpack_unpack_next(&unpacked, bytes.data, bytes.len, &used) == MSGPACK_UNPACK_SUCCESS && used == bytes.len &&
         unpacked.data.type == MSGPACK_OBJECT_MAP)
-        why = match_frame(play, &unpacked.data, words, n);
+        why = match_frame(play, client, &unpacked.data, words, n);
     msgpack_unpacked_destroy(&unpacked);
     return why;
 }
 
-const char *expect_match(struct play *play, const struct message *message, const char *const *words, size_t n)
+const char *expect_match(struct play *play, const struct client *client, const struct message *message,
+                         const char *const *words, size_t n)
 {
     if (n == 2 && strcmp(words[0], "text") == 0)
         return message->opcode == CLIENT_TEXT && slice_eq(message->payload, slice_str(words[1])) ? NULL
@@ -152,7 +168,7 @@ const char *expect_match(struct play *play, const struct message *message, const
                                                                                                : "not this close";
     if (message->opcode != CLIENT_BINARY)
         return "no frame";
-    return match_binary(play, message->payload, words, n);
+    return match_binary(play, client, message->payload, words, n);
 }
 
 void expect_print(const struct message *message, char *ret_text, size_t size)

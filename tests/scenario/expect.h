@@ -4,10 +4,12 @@
  *   snap SUB KEY      snap-end SUB      d SUB OP KEY      uptodate [SUB]      reset [SUB]
  *   committed TX      rejected TX       page FETCH        text TEXT           close CODE
  *
- * A name that is left out at the end must be missing in the frame, '*' is any. Then come, in any order, checks of
- * fields: of the frame itself (seq, result), else of the row, result or error within it.
+ * and of a client that speaks skerry.v1: hello, gone
  *
- *   score=9      this value, of this type ("9" is text). Of an array: its length. Of a seq: its digits
+ * A name that is left out at the end must be missing in the frame, '*' is any. Then come, in any order, checks of
+ * fields: of the frame itself (seq, result), else of the row, result, error or limits within it.
+ *
+ *   score=9      this value, of this type ("9" is text). Of an array: its length. Of a seq, head or floor: its digits
  *   code=-       missing, or nil
  *   seq>$s1      a greater number
  *   seq->s1      any value; $s1 stands for it from now on
@@ -21,8 +23,9 @@
 #include "tests/scenario/client.h"
 #include "tests/scenario/play.h"
 
-/* NULL if `message` is what `words` say, else why not. */
-const char *expect_match(struct play *play, const struct message *message, const char *const *words, size_t n);
+/* NULL if the client's `message` is what `words` say, else why not. */
+const char *expect_match(struct play *play, const struct client *client, const struct message *message,
+                         const char *const *words, size_t n);
 
 /* The message in words, for people. */
 void expect_print(const struct message *message, char *ret_text, size_t size);

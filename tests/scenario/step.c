@@ -232,7 +232,7 @@ static void step_sends(struct play *play, struct client *client, struct words wo
 
 /* Connecting */
 
-/* KIND/SCOPE [as USER] [with NAME=VALUE] [narrowly] */
+/* KIND/SCOPE [as USER] [with NAME=VALUE] [offering PROTOCOLS] [narrowly] */
 static void set_target(struct play *play, struct client *client, struct words words)
 {
     struct buf target = {0};
@@ -241,9 +241,16 @@ static void set_target(struct play *play, struct client *client, struct words wo
         play_fail(play, "there is no server: `serve APP` first");
     buf_printf(&target, "/v1%s/%s/sync", app, next(play, &words, "the scope"));
     client->narrow = false;
+    free(client->offers);
+    client->offers = NULL;
     while (words.n > 0) {
         if (take(&words, "narrowly")) {
             client->narrow = true;
+            continue;
+        }
+        if (take(&words, "offering")) {
+            free(client->offers);
+            client->offers = mem_dup(slice_str(next(play, &words, "the subprotocols")));
             continue;
         }
         bool as = take(&words, "as");
@@ -317,7 +324,7 @@ static void expect_one(struct play *play, struct client *client, struct words wo
     for (;;) {
         if (!client_next(client, deadline_us, &message))
             play_fail(play, "%s waited in vain", client->name);
-        const char *why = expect_match(play, &message, words.at, words.n);
+        const char *why = expect_match(play, client, &message, words.at, words.n);
         if (why == NULL)
             return;
         if (skips && message.opcode != CLIENT_CLOSE)

@@ -39,6 +39,26 @@ static void test_a_path_names_a_scope(void **state)
     assert_true(slice_eq(name.id, SLICE("lobby")));
 }
 
+static void test_an_operators_path_names_a_scope(void **state)
+{
+    (void)state;
+    static const char *const WRONG[] = {"",
+                                        "/",
+                                        "/chat/room",
+                                        "/chat/room/",
+                                        "chat/room/lobby",
+                                        "/chat/room/a/b",
+                                        "/chat/Room/lobby",
+                                        "/chat/room/%zz",
+                                        "/v1/chat/room/lobby"};
+    struct scope_name name;
+    assert_true(route_parse_scope(SLICE("/chat/room/a%2Fb"), &name));
+    assert_string_equal(name.text, "chat/room/a/b");
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
+        if (route_parse_scope(slice_str(WRONG[i]), &name))
+            fail_msg("%s became %s", WRONG[i], name.text);
+}
+
 static void test_a_copy_borrows_from_itself(void **state)
 {
     (void)state;
@@ -178,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_path_names_a_scope),
+        cmocka_unit_test(test_an_operators_path_names_a_scope),
         cmocka_unit_test(test_a_copy_borrows_from_itself),
         cmocka_unit_test(test_an_id_may_hold_any_text),
         cmocka_unit_test(test_other_paths_are_no_scope),

@@ -6,6 +6,7 @@
  * | code | what happened |
  * |---|---|
  * | `CONSTRAINT`, `FORBIDDEN`, `VALIDATION`, ... | the server rejected a transaction; the code is the server's |
+ * | `STORAGE_FULL`, `OVERLOADED`, `QUOTA`, `UNAVAILABLE` | the server decides nothing for now (`scope.waiting`) |
  * | `REJECTED` | the server rejected a transaction without giving a code |
  * | `FRAME_TOO_LARGE` | the transaction is larger than `maxFrameBytes`; it was not sent |
  * | `INVALID` | an argument cannot be used; nothing was sent |

@@ -1,5 +1,5 @@
 /**
- * frame - the base contract's frames, between objects and MessagePack (proto/wire.md).
+ * frame - the contract's frames, as far as this client has a use for them, between objects and MessagePack (proto/wire.md).
  *
  * Pure: no socket, no state. What a server sends is checked here once, so that nobody after this file meets a frame
  * without its fields.
@@ -24,14 +24,35 @@ export type ClientFrame =
 
 export type Row = Record<string, unknown>
 
+/** What the server says of itself and of the scope when a session of the extended contract begins. */
+export interface Hello {
+  /** The server's version. */
+  server: string
+  /** The server's name for this connection. */
+  session: string
+  /** The last position in the scope's log, and the oldest from which every collection can be resumed. */
+  head: string
+  floor: string
+  /** The number of the scope's last migration. */
+  schema: number
+  /** By collection and column: `text`, `integer`, `real`, `blob`, `boolean` (as 0 or 1), `json` (as text) or `any`. */
+  types: Record<string, Record<string, string>>
+  /** Bytes of a frame, operations of a transaction, subscriptions, depth of a predicate; 0 frames a second: no limit. */
+  limits: { frame: number; ops: number; subs: number; depth: number; frames_per_second: number }
+  /** For how many seconds at least a transaction may be repeated under its id. */
+  receipts: number
+}
+
 export type ServerFrame =
+  | ({ t: 'hello' } & Hello)
+  | { t: 'gone'; code: string; message: string; retryMs: number }
   | { t: 'snap'; sub: string; key: string; row: Row; seq: string }
   | { t: 'snap-end'; sub: string; seq: string }
   | { t: 'd'; sub: string; key: string; op: 'insert' | 'update'; cols: Row; seq: string }
   | { t: 'd'; sub: string; key: string; op: 'delete'; seq: string }
   | { t: 'uptodate'; seq: string; sub?: string }
   | { t: 'committed'; txId: string; seq: string; result?: unknown }
-  | { t: 'rejected'; txId: string; error: { code?: string; message: string } }
+  | { t: 'rejected'; txId: string; error: { code?: string; message: string }; seq?: string; retryMs?: number }
   | { t: 'reset'; sub?: string }
 
 // `useBigInt64` makes the encoder write numbers beyond 32 bits as float64 (and only a BigInt as 64 bits), which is what
@@ -73,16 +94,19 @@ export function decodeFrame(bytes: Uint8Array): ServerFrame | undefined {
 }
 
 const isText = (value: unknown) => typeof value === 'string'
+const isNumber = (value: unknown) => typeof value === 'number'
 const isAbsentOr = (check: (value: unknown) => boolean, value: unknown) => value === undefined || check(value)
 
 /** A table without a prototype: a frame may be tagged `constructor`. */
 const checks: { [kind in ServerFrame['t']]: (frame: Row) => boolean } = Object.assign(Object.create(null), {
+  'hello': (f: Row) => isSeq(f['head']) && isSeq(f['floor']) && isMap(f['types']) && isMap(f['limits']),
+  'gone': (f: Row) => isNumber(f['retryMs']),
   'snap': (f: Row) => isText(f['sub']) && isText(f['key']) && isMap(f['row']),
   'snap-end': (f: Row) => isText(f['sub']) && isSeq(f['seq']),
   'd': (f: Row) => isText(f['sub']) && isText(f['key']) && isDelta(f),
   'uptodate': (f: Row) => isSeq(f['seq']) && isAbsentOr(isText, f['sub']),
   'committed': (f: Row) => isText(f['txId']) && isSeq(f['seq']),
-  'rejected': (f: Row) => isText(f['txId']) && isMap(f['error']),
+  'rejected': (f: Row) => isText(f['txId']) && isMap(f['error']) && isAbsentOr(isNumber, f['retryMs']),
   'reset': (f: Row) => isAbsentOr(isText, f['sub']),
 })
 

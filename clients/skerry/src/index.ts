@@ -5,7 +5,7 @@
  */
 export { connect, type ConnectOptions, type Token } from './connect.js'
 export { SkerryError } from './error.js'
-export type { Op, Row, Value } from './frame.js'
+export type { Hello, Op, Row, Value } from './frame.js'
 export type { WebSocketConstructor, WebSocketLike } from './link.js'
 export type { Confirmation, Transaction } from './outbox.js'
 export type { Scope, Status, Subscription, TransactionOptions } from './scope.js'

@@ -3,6 +3,9 @@
  *
  * It knows addresses, waiting and silence, and nothing of frames. What it is given to send while down is the caller's
  * to send again: `onUp` says when.
+ *
+ * It asks for the extended contract. A server that has only the base contract does not choose a subprotocol, and then
+ * browsers give the socket up; so as long as no server has chosen it, an attempt that fails is made again without.
  */
 import { retryDelay } from './backoff.js'
 import { SkerryError } from './error.js'
@@ -11,6 +14,8 @@ import { SkerryError } from './error.js'
 export interface WebSocketLike {
   binaryType: string
   readonly readyState: number
+  /** The subprotocol that the server chose. */
+  readonly protocol?: string
   onopen: ((event: any) => void) | null
   onmessage: ((event: any) => void) | null
   onerror: ((event: any) => void) | null
@@ -18,7 +23,7 @@ export interface WebSocketLike {
   send(data: string | Uint8Array<ArrayBuffer>): void
   close(code?: number): void
 }
-export type WebSocketConstructor = new (address: string) => WebSocketLike
+export type WebSocketConstructor = new (address: string, protocols?: string[]) => WebSocketLike
 
 export interface LinkOptions {
   /** The address to connect to, asked for at each attempt. */
@@ -46,17 +51,26 @@ const ANSWER_MS = 10_000
 
 const TRY_AGAIN_LATER = 1013
 
+/** The subprotocol of the extended contract. */
+const EXTENDED = 'skerry.v1'
+
 export class Link {
   readonly #options: LinkOptions
   readonly #events: LinkEvents
   #socket: WebSocketLike | undefined
   #isUp = false
+  /** A server has chosen the extended contract, so an attempt that fails says nothing about that. */
+  #isExtended = false
+  /** Where to try again at once, with the base contract, if this attempt fails. */
+  #baseAddress: string | undefined
   /** Counts attempts, so that an address that arrives late is known to be late. */
   #attempt = 0
   /** Failures in a row; the first message ends the row. */
   #failures = 0
   /** Closings in a row that ask for patience, however much was said before them. */
   #setbacks = 0
+  /** The server has said that before so many ms it is not back. */
+  #backInMs = 0
   /** One timer: until the next attempt, for the attempt, or for the silence of an open socket. */
   #timer: ReturnType<typeof setTimeout> | undefined
   #heard = false
@@ -98,6 +112,11 @@ export class Link {
     this.#lose(error)
   }
 
+  /** The server is about to close and says when it is worth coming back. */
+  expectBack(ms: number): void {
+    this.#backInMs = ms
+  }
+
   async #dial(): Promise<void> {
     const attempt = ++this.#attempt
     this.#drop()
@@ -109,8 +128,13 @@ export class Link {
       return
     }
     if (attempt !== this.#attempt) return
+    this.#connect(address, true)
+  }
+
+  #connect(address: string, extended: boolean): void {
+    this.#baseAddress = extended && !this.#isExtended ? address : undefined
     try {
-      this.#open(new this.#options.WebSocket(address))
+      this.#open(new this.#options.WebSocket(address, extended ? [EXTENDED] : []))
     } catch (cause) {
       this.#lose(new SkerryError('UNREACHABLE', `no WebSocket can be opened: ${(cause as Error).message}`, { cause }))
     }
@@ -136,6 +160,7 @@ export class Link {
 
   #onOpen(): void {
     this.#isUp = true
+    this.#isExtended ||= this.#socket?.protocol === EXTENDED
     this.#listen()
     this.#events.onUp()
   }
@@ -153,6 +178,7 @@ export class Link {
       this.#events.onFinal(error)
       return
     }
+    if (!this.#isUp && this.#baseAddress !== undefined) return this.#connect(this.#baseAddress, false)
     this.#setbacks = code === TRY_AGAIN_LATER ? this.#setbacks + 1 : 0
     this.#lose(error)
   }
@@ -160,7 +186,9 @@ export class Link {
   #lose(error: SkerryError): void {
     this.#drop()
     const { minDelayMs, maxDelayMs } = this.#options
-    this.#wait(retryDelay(this.#failures++ + this.#setbacks, minDelayMs, maxDelayMs), () => void this.#dial())
+    const leastMs = Math.min(Math.max(minDelayMs, this.#backInMs), maxDelayMs)
+    this.#backInMs = 0
+    this.#wait(retryDelay(this.#failures++ + this.#setbacks, leastMs, maxDelayMs), () => void this.#dial())
     this.#events.onDown(error)
   }
 

@@ -2,6 +2,9 @@
  * outbox - the transactions that the server has not answered, in the order in which they were made.
  *
  * Each is encoded once and kept as bytes, so that it is sent again unchanged. Its id makes the server do it once.
+ *
+ * A server that cannot decide (its disk is full, say) puts a transaction off. That one is tried again when the server
+ * said, and alone; what is behind it stays here until it has an answer, so that their order holds.
  */
 import { SkerryError } from './error.js'
 import { encodeFrame, type ClientFrame } from './frame.js'
@@ -32,31 +35,71 @@ interface Entry {
   reject: (error: SkerryError) => void
 }
 
+/** However soon a server wants to see a transaction again. */
+const RETRY_MS_MIN = 10
+
+export interface OutboxOptions {
+  /** Sends, if there is a connection. */
+  send: (bytes: Uint8Array) => void
+  frameBytesMax: number
+  /** The longest time that a server can put a transaction off. */
+  maxDelayMs: number
+}
+
 export class Outbox {
   readonly onCount = new Listeners<number>()
+  readonly onWaiting = new Listeners<SkerryError | undefined>()
   readonly #entries = new Map<string, Entry>()
-  readonly #frameBytesMax: number
+  readonly #options: OutboxOptions
+  /** The transaction that was put off, and why. */
+  #putOff: { txId: string; why: SkerryError } | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(frameBytesMax: number) {
-    this.#frameBytesMax = frameBytesMax
+  constructor(options: OutboxOptions) {
+    this.#options = options
   }
 
   get count(): number {
     return this.#entries.size
   }
 
-  /** All that is unanswered, in order. */
-  *unanswered(): Iterable<Uint8Array> {
-    for (const entry of this.#entries.values()) yield entry.bytes
+  /** Why the server puts transactions off. */
+  get waiting(): SkerryError | undefined {
+    return this.#putOff?.why
   }
 
-  /** Takes a transaction in and hands its bytes to `send`; one that cannot be sent is rejected at once. */
-  add(txId: string, makeFrame: () => TransactionFrame, send: (bytes: Uint8Array) => void): Transaction {
+  /** Sends all that is unanswered, in order: there is a connection now, or there is room for them. */
+  sendAll(): void {
+    this.stopWaiting()
+    for (const entry of this.#entries.values()) this.#options.send(entry.bytes)
+  }
+
+  /** There is no connection any more that anything could be put off on. */
+  stopWaiting(): void {
+    clearTimeout(this.#timer)
+    if (this.#putOff === undefined) return
+    this.#putOff = undefined
+    this.onWaiting.call(undefined)
+  }
+
+  /** The server has not decided it, and will not before so many ms. */
+  putOff(txId: string, why: SkerryError, retryMs: number): void {
+    const entry = this.#entries.get(txId)
+    if (!entry || (this.#putOff !== undefined && this.#putOff.txId !== txId)) return
+    const isNews = this.#putOff?.why.code !== why.code
+    this.#putOff = { txId, why }
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#options.send(entry.bytes), delay(retryMs, this.#options.maxDelayMs))
+    if (isNews) this.onWaiting.call(why)
+  }
+
+  /** Takes a transaction in and sends it, if it may; one that cannot be sent is rejected at once. */
+  add(txId: string, makeFrame: () => TransactionFrame): Transaction {
     const confirmed = new Promise<Confirmation>((resolve, reject) => {
       const bytes = this.#encode(makeFrame())
       if (this.#entries.has(txId)) throw new SkerryError('INVALID', `a transaction '${txId}' is already on its way`)
       this.#entries.set(txId, { bytes, resolve, reject })
-      send(bytes)
+      if (this.#putOff === undefined) this.#options.send(bytes)
       this.onCount.call(this.count)
     })
     confirmed.catch(() => {}) // whoever ignores it shall not get an unhandled rejection
@@ -72,6 +115,7 @@ export class Outbox {
   }
 
   rejectAll(error: SkerryError): void {
+    this.stopWaiting()
     for (const txId of [...this.#entries.keys()]) this.reject(txId, error)
   }
 
@@ -79,6 +123,7 @@ export class Outbox {
     const entry = this.#entries.get(txId)
     if (!entry) return
     this.#entries.delete(txId)
+    if (this.#putOff?.txId === txId) this.sendAll()
     settle(entry)
     this.onCount.call(this.count)
   }
@@ -91,8 +136,15 @@ export class Outbox {
     } catch (cause) {
       throw new SkerryError('INVALID', `a value cannot be sent: ${(cause as Error).message}`, { cause })
     }
-    if (bytes.length <= this.#frameBytesMax) return bytes
-    const limit = `a transaction may have ${this.#frameBytesMax}`
+    const { frameBytesMax } = this.#options
+    if (bytes.length <= frameBytesMax) return bytes
+    const limit = `a transaction may have ${frameBytesMax}`
     throw new SkerryError('FRAME_TOO_LARGE', `the transaction has ${bytes.length} bytes, ${limit}; split it`)
   }
+}
+
+/** As long as the server said, and up to half of that more, so that a thousand clients do not return as one. */
+function delay(retryMs: number, maxMs: number): number {
+  const ms = Math.min(Math.max(retryMs, RETRY_MS_MIN), maxMs)
+  return ms + (Math.random() * ms) / 2
 }

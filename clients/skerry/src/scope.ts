@@ -6,7 +6,7 @@
  */
 import { SkerryError, guarded } from './error.js'
 import { checkName, checkOps } from './check.js'
-import { decodeFrame, encodeFrame, type ClientFrame, type Op, type Row, type ServerFrame } from './frame.js'
+import { decodeFrame, encodeFrame, type ClientFrame, type Hello, type Op, type Row, type ServerFrame } from './frame.js'
 import { Link, type LinkOptions } from './link.js'
 import { Listeners } from './listeners.js'
 import { Outbox, type Transaction } from './outbox.js'
@@ -46,16 +46,20 @@ export class Scope {
   #resetTimer: ReturnType<typeof setTimeout> | undefined
   #closeReason: SkerryError | undefined
   #lastError: SkerryError | undefined
+  #hello: Hello | undefined
 
   /** @internal Use `connect`. */
   constructor(link: LinkOptions, frameBytesMax: number) {
-    this.#outbox = new Outbox(frameBytesMax)
     this.#link = new Link(link, {
       onUp: () => this.#onUp(),
       onMessage: bytes => this.#onMessage(bytes),
       onDown: error => this.#onDown(error, 'offline'),
       onFinal: error => this.#onFinal(error),
     })
+    const send = (bytes: Uint8Array) => {
+      if (this.#link.isUp) this.#link.send(bytes)
+    }
+    this.#outbox = new Outbox({ send, frameBytesMax, maxDelayMs: link.maxDelayMs })
     this.#link.start()
   }
 
@@ -78,6 +82,23 @@ export class Scope {
     return this.#outbox.count
   }
 
+  /**
+   * Why transactions wait although there is a connection: the server cannot decide them now (`STORAGE_FULL`,
+   * `OVERLOADED`, `QUOTA`, `UNAVAILABLE`), and keeps nothing of them. They are kept here, in their order, and tried again
+   * by themselves. Undefined when none waits.
+   */
+  get waiting(): SkerryError | undefined {
+    return this.#outbox.waiting
+  }
+
+  /**
+   * What the server said when this connection began: its version and limits, the scope's types and position. Undefined
+   * until it has, and with a server that speaks the base contract only.
+   */
+  get hello(): Hello | undefined {
+    return this.#hello
+  }
+
   /** Calls `fn` with the status each time it changes; the result ends that. */
   onStatus(fn: (status: Status) => void): () => void {
     return this.#onStatus.add(fn)
@@ -86,6 +107,11 @@ export class Scope {
   /** Calls `fn` with `pending` each time it changes; the result ends that. */
   onPending(fn: (pending: number) => void): () => void {
     return this.#outbox.onCount.add(fn)
+  }
+
+  /** Calls `fn` with `waiting` each time the reason changes, `undefined` when it goes; the result ends that. */
+  onWaiting(fn: (why: SkerryError | undefined) => void): () => void {
+    return this.#outbox.onWaiting.add(fn)
   }
 
   /**
@@ -159,9 +185,7 @@ export class Scope {
       if (this.#isEnded) throw closedError()
       return makeFrame(checkName('txId', txId))
     }
-    return this.#outbox.add(txId, checkedFrame, bytes => {
-      if (this.#link.isUp) this.#link.send(bytes)
-    })
+    return this.#outbox.add(txId, checkedFrame)
   }
 
   #unsubscribe(id: string): void {
@@ -181,7 +205,7 @@ export class Scope {
   /** All `sub`s first, so that the server can resume them as one; then the transactions, in their order. */
   #onUp(): void {
     for (const subscription of this.#subscriptions.values()) this.#ask(subscription)
-    for (const bytes of this.#outbox.unanswered()) this.#link.send(bytes)
+    this.#outbox.sendAll()
     this.#lastError = undefined
     this.#setStatus('online')
   }
@@ -189,6 +213,8 @@ export class Scope {
   #onDown(error: SkerryError | undefined, status: Status): void {
     clearTimeout(this.#resetTimer)
     for (const subscription of this.#subscriptions.values()) subscription.dropped()
+    this.#outbox.stopWaiting()
+    this.#hello = undefined
     this.#lastError = error
     this.#setStatus(status)
   }
@@ -220,6 +246,13 @@ export class Scope {
 
   #onFrame(frame: ServerFrame): void {
     switch (frame.t) {
+      case 'hello': {
+        const { t, ...hello } = frame
+        this.#hello = hello
+        return
+      }
+      case 'gone':
+        return this.#link.expectBack(frame.retryMs)
       case 'snap':
         return this.#subscriptions.get(frame.sub)?.snap(frame.key, frame.row)
       case 'd':
@@ -232,7 +265,8 @@ export class Scope {
         this.#commit(frame.seq)
         return this.#outbox.resolve(frame.txId, { seq: frame.seq, result: frame.result ?? null })
       case 'rejected':
-        return this.#outbox.reject(frame.txId, rejection(frame.error))
+        if (frame.retryMs === undefined) return this.#outbox.reject(frame.txId, rejection(frame.error))
+        return this.#outbox.putOff(frame.txId, rejection(frame.error), frame.retryMs)
       case 'reset':
         return this.#onReset(frame.sub)
     }

@@ -52,7 +52,10 @@ export class FakeSocket {
   readonly sent: (string | Uint8Array)[] = []
   isClosed = false
 
-  constructor(readonly address: string) {}
+  constructor(
+    readonly address: string,
+    readonly protocols: string[] = [],
+  ) {}
 
   send(message: string | Uint8Array): void {
     this.sent.push(message)
@@ -80,8 +83,8 @@ export class FakeSocket {
 export function fakeSockets(): { WebSocket: WebSocketConstructor; sockets: FakeSocket[] } {
   const sockets: FakeSocket[] = []
   class Socket extends FakeSocket {
-    constructor(address: string) {
-      super(address)
+    constructor(address: string, protocols?: string[]) {
+      super(address, protocols)
       sockets.push(this)
     }
   }

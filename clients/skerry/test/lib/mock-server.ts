@@ -18,12 +18,15 @@ export class MockServer {
   private constructor(server: WebSocketServer) {
     this.#server = server
     server.on('connection', (socket, request) => {
+      if (socket.protocol === '' && request.headers['sec-websocket-protocol']) return // it gives up
       this.#connections.push(new MockConnection(socket, request.url ?? '', request.headers.origin))
     })
   }
 
-  static async start(port = 0): Promise<MockServer> {
-    const server = new WebSocketServer({ port, host: '127.0.0.1' })
+  /** It chooses the extended contract where that is offered, unless `base` says that it knows no other than that. */
+  static async start({ port = 0, base = false } = {}): Promise<MockServer> {
+    const handleProtocols = base ? () => false as const : undefined
+    const server = new WebSocketServer({ port, host: '127.0.0.1', ...(handleProtocols && { handleProtocols }) })
     await once(server, 'listening')
     return new MockServer(server)
   }

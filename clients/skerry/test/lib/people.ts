@@ -23,9 +23,9 @@ export function enter<R extends object = Row>(
   const sockets = new Set<WebSocket>()
   let isAway = false
   class Leash extends WebSocket {
-    constructor(address: string) {
+    constructor(address: string, protocols?: string[]) {
       if (isAway) throw new Error('away')
-      super(address)
+      super(address, protocols)
       sockets.add(this)
       this.on('close', () => sockets.delete(this))
     }

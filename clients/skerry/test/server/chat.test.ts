@@ -1,6 +1,8 @@
 /** The client and the real server, with the chat example: what people who chat would notice. */
 import assert from 'node:assert/strict'
 import { after, before, test, type TestContext } from 'node:test'
+import { connect } from 'skerry'
+import { WebSocket } from 'ws'
 import { enter, newRoom, type Person } from '../lib/people.js'
 import { untilPending, untilStatus } from '../lib/observe.js'
 import { SkerryServer, token } from '../lib/skerry-server.js'
@@ -42,6 +44,31 @@ test('what one says the other reads, with the author and the time that the serve
   )
   assert.ok(message.created_at >= from - 1000 && message.created_at <= Date.now() + 1000)
   assert.deepEqual(ann.follower.rows.get('m1'), message)
+})
+
+test('the server says first what it is, and what the columns hold', async t => {
+  const room = newRoom()
+  const [ann, bob] = [join(t, room, 'ann'), join(t, room, 'bob')]
+  await say(ann, 'm1')
+  await reads(bob, 'm1')
+  assert.equal(bob.scope.hello?.types['messages']?.['text'], 'text')
+  assert.equal(bob.scope.hello.types['messages']['created_at'], 'integer')
+  assert.equal(bob.scope.hello.limits.ops, 128)
+})
+
+test('who speaks only the base contract talks to everybody else', async t => {
+  const id = newRoom()
+  const ann = join(t, id, 'ann')
+  class Plain extends WebSocket {
+    constructor(address: string) {
+      super(address)
+    }
+  }
+  const bob = connect({ url: server.url, app: 'chat', kind: 'room', id, user: 'bob', WebSocket: Plain })
+  t.after(() => bob.close())
+  await bob.mutate('messages', [{ type: 'insert', key: 'm1', cols: { text: 'Hello' } }]).confirmed
+  await reads(ann, 'm1')
+  assert.equal(bob.hello, undefined)
 })
 
 test("one edits and deletes what is one's own", async t => {

@@ -75,7 +75,7 @@ test('nil fields are absent, but a result of nil is a result', () => {
 })
 
 test('unknown kinds are no frames for this client, whatever they are called', () => {
-  for (const t of ['hello', 'page', 'constructor', 'toString', '', 7, null, undefined]) {
+  for (const t of ['welcome', 'page', 'constructor', 'toString', '', 7, null, undefined]) {
     assert.equal(decodeFrame(encode({ t, seq: '1' })), undefined)
   }
 })

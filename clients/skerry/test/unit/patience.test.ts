@@ -11,6 +11,8 @@ interface Desk {
   sockets: FakeSocket[]
   /** The newest socket. */
   socket: () => FakeSocket
+  /** Nobody is there, for either contract. */
+  refuse: () => void
 }
 
 async function desk(t: TestContext, options: Partial<ConnectOptions> = {}): Promise<Desk> {
@@ -18,7 +20,12 @@ async function desk(t: TestContext, options: Partial<ConnectOptions> = {}): Prom
   const { WebSocket, sockets } = fakeSockets()
   const scope = connect({ url: 'wss://sync.example', app: 'chat', kind: 'room', id: 'lobby', WebSocket, ...options })
   await settled()
-  return { clock, scope, sockets, socket: () => sockets.at(-1)! }
+  const socket = () => sockets.at(-1)!
+  const refuse = () => {
+    socket().closeFrom(1006)
+    socket().closeFrom(1006)
+  }
+  return { clock, scope, sockets, socket, refuse }
 }
 
 test('the wait is random, between its bounds, and doubles', () => {
@@ -30,11 +37,11 @@ test('the wait is random, between its bounds, and doubles', () => {
 })
 
 test('failures make it patient, a message makes it quick again', async t => {
-  const { clock, socket, sockets } = await desk(t)
+  const { clock, socket, sockets, refuse } = await desk(t)
   t.mock.method(Math, 'random', () => 1)
   for (const wait of [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]) {
+    refuse()
     const count = sockets.length
-    socket().closeFrom(1006)
     assert.deepEqual(clock.waits, [wait])
     await clock.advance(wait - 1)
     assert.equal(sockets.length, count)
@@ -63,9 +70,28 @@ test('a server that asks for patience gets it, though it speaks in between', asy
   assert.deepEqual(clock.waits, [500])
 })
 
+test('a server that says when it is back is not asked before', async t => {
+  const { clock, socket } = await desk(t)
+  t.mock.method(Math, 'random', () => 0)
+  for (const [retryMs, wait] of [
+    [2000, 2000],
+    [1e9, 30_000],
+    [-5, 250],
+  ]) {
+    socket().open()
+    socket().receive({ t: 'gone', code: 'UNAVAILABLE', message: 'the worker restarts', retryMs })
+    socket().closeFrom(1012)
+    assert.deepEqual(clock.waits, [wait])
+    await clock.advance(wait!)
+  }
+  socket().open()
+  socket().closeFrom(1012)
+  assert.deepEqual(clock.waits, [250], 'what it said counts once')
+})
+
 test('the bounds can be chosen', async t => {
-  const { clock, socket } = await desk(t, { minDelayMs: 10, maxDelayMs: 12 })
-  socket().closeFrom(1006)
+  const { clock, refuse } = await desk(t, { minDelayMs: 10, maxDelayMs: 12 })
+  refuse()
   assert.ok(clock.waits[0]! >= 10 && clock.waits[0]! <= 12)
 })
 

@@ -1,0 +1,161 @@
+/*
+ * status - how a shard is, and which of its scopes are in trouble: the answer to /status.
+ *
+ * Scopes that a start has found damaged are known only by the markers beside their files, so the folders are read, on
+ * the helper: a person has asked, and that a moment later is soon enough.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "proto/json.h"
+#include "shards/console/request.h"
+#include "shards/gate.h"
+#include "shards/scope/actor.h"
+
+enum { MARKER_MAX = 64 << 10, DAMAGED_MAX = 1000 };
+
+struct status {
+    struct request request;
+    cJSON *damaged; /* a list of {scope, why}; complete once `is_complete` */
+    bool is_complete;
+};
+
+static struct status *status_of(struct request *request)
+{
+    return (struct status *)(void *)request;
+}
+
+/* The scopes that are marked damaged. */
+
+static int is_marker(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name), tail = sizeof SCOPE_FILE_DAMAGED - 1;
+    return len > tail && strcmp(entry->d_name + len - tail, SCOPE_FILE_DAMAGED) == 0;
+}
+
+/* A marker's first line says `SCOPE: why`. */
+static void add_damaged(cJSON *list, const char *dir, const char *name)
+{
+    struct buf path = {0}, text = {0};
+    buf_printf(&path, "%s/%s", dir, name);
+    if (file_read(path.data, MARKER_MAX, &text) != ERR_OK)
+        buf_printf(&text, "%s: the marker cannot be read", path.data);
+    buf_append(&text, "", 1);
+    text.data[strcspn(text.data, "\n")] = '\0';
+    char *why = strstr(text.data, ": ");
+    cJSON *item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "why", why == NULL ? "" : why + 2);
+    if (why != NULL)
+        *why = '\0';
+    cJSON_AddStringToObject(item, "scope", text.data);
+    cJSON_AddStringToObject(item, "marker", path.data);
+    cJSON_AddItemToArray(list, item);
+    buf_release(&path);
+    buf_release(&text);
+}
+
+static void look_into_slot(struct status *status, unsigned slot)
+{
+    struct buf dir = {0};
+    struct dirent **entries = NULL;
+    buf_printf(&dir, "%s/%u", status->request.host->actor_host->data_dir, slot);
+    int n = scandir(dir.data, &entries, is_marker, alphasort);
+    for (int i = 0; i < n; i++) {
+        if (cJSON_GetArraySize(status->damaged) < DAMAGED_MAX)
+            add_damaged(status->damaged, dir.data, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+    buf_release(&dir);
+}
+
+static void find_damaged(struct job *job)
+{
+    struct request *request = request_of(job);
+    const struct console_host *host = request->host;
+    unsigned end = route_first_slot(host->number + 1, host->n_shards);
+    for (unsigned slot = route_first_slot(host->number, host->n_shards); slot < end; slot++)
+        look_into_slot(status_of(request), slot);
+    status_of(request)->is_complete = true;
+}
+
+/* The answer. */
+
+static void add_number(cJSON *object, const char *name, uint64_t number)
+{
+    cJSON_AddNumberToObject(object, name, (double)number);
+}
+
+static void add_actors(cJSON *answer, const struct table *actors)
+{
+    uint64_t n_sessions = 0, n_unsaved = 0;
+    for (size_t i = 0; i < actors->n_heads; i++)
+        for (struct table_node *node = actors->heads[i]; node != NULL; node = node->next) {
+            const struct actor *actor = TABLE_ITEM(node, struct actor, node);
+            LIST_FOREACH(link, &actor->sessions)
+                n_sessions++;
+            n_unsaved += !list_is_empty(&actor->unsaved_link);
+        }
+    add_number(answer, "scopes", actors->n);
+    add_number(answer, "sessions", n_sessions);
+    add_number(answer, "unsaved", n_unsaved);
+}
+
+static void add_journal(cJSON *answer, const struct journal *journal)
+{
+    cJSON *object = cJSON_AddObjectToObject(answer, "journal");
+    add_number(object, "position", journal_position(journal));
+    add_number(object, "durable", journal_durable(journal));
+}
+
+static void add_gate(cJSON *answer, const struct gate *gate)
+{
+    uint64_t n = 0;
+    cJSON *object = cJSON_AddObjectToObject(answer, "gate");
+    LIST_FOREACH(link, &gate->held)
+        n++;
+    add_number(object, "held", n);
+}
+
+static void answer(struct request *request)
+{
+    struct status *status = status_of(request);
+    const struct console_host *host = request->host;
+    cJSON *answer = cJSON_CreateObject();
+    add_number(answer, "shard", host->number);
+    add_number(answer, "shards", host->n_shards);
+    add_actors(answer, host->actors);
+    add_journal(answer, host->actor_host->journal);
+    add_gate(answer, host->gate);
+    cJSON_AddItemToObject(answer, "damaged", status->damaged);
+    status->damaged = NULL;
+    char *text = cJSON_PrintUnformatted(answer);
+    buf_printf(h2_stream_out(request->stream), "%s\n", text);
+    h2_stream_finish(request->stream);
+    cJSON_free(text);
+    cJSON_Delete(answer);
+}
+
+static void begin(struct request *request)
+{
+    status_of(request)->damaged = cJSON_CreateArray();
+    request_work(request, find_damaged);
+}
+
+static bool turn(struct request *request)
+{
+    struct status *status = status_of(request);
+    if (status->is_complete && status->damaged != NULL)
+        answer(request);
+    return false;
+}
+
+static void end(struct request *request)
+{
+    cJSON_Delete(status_of(request)->damaged);
+}
+
+const struct request_type STATUS_REQUEST = {
+    .name = "status", .size = sizeof(struct status), .begin = begin, .turn = turn, .end = end};

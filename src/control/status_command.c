@@ -1,0 +1,123 @@
+/*
+ * skerry status - how a running server is: a line for each shard, and what is wrong.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shards/worker.h"
+#include "src/control/app_check.h"
+#include "src/control/commands.h"
+#include "src/control/console_options.h"
+#include "src/control/shard_call.h"
+
+enum { PATIENCE_MS = 10000 };
+
+static const char ABOUT[] = "Says how a running server is: a line for each shard, and each scope that is in trouble.\n"
+                            "The exit status is 1 if something is.";
+
+static void keep_answer(void *arg, const cJSON *line)
+{
+    cJSON **answer = arg;
+    cJSON_Delete(*answer);
+    *answer = cJSON_Duplicate(line, true);
+}
+
+/* What a shard says of itself; or else why it does not. */
+static cJSON *ask(const char *run_dir, unsigned shard)
+{
+    cJSON *answer = NULL;
+    struct problems problems = {0};
+    struct shard_call call = {
+        .run_dir = run_dir, .path = "/status", .patience_ms = PATIENCE_MS, .arg = &answer, .on_line = keep_answer};
+    if (!shard_call_run(&call, shard, &problems)) {
+        cJSON_Delete(answer);
+        answer = cJSON_CreateObject();
+        cJSON_AddNumberToObject(answer, "shard", shard);
+        buf_append(&problems.text, "", 1);
+        problems.text.data[strcspn(problems.text.data, "\n")] = '\0';
+        cJSON_AddStringToObject(answer, "error", problems.text.data);
+    }
+    problems_release(&problems);
+    return answer;
+}
+
+static cJSON *ask_all(const char *run_dir)
+{
+    cJSON *all = cJSON_CreateArray(), *first = ask(run_dir, 0);
+    double n = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(first, "shards"));
+    cJSON_AddItemToArray(all, first);
+    for (unsigned i = 1; i < n && i < WORKER_SHARDS_MAX; i++)
+        cJSON_AddItemToArray(all, ask(run_dir, i));
+    return all;
+}
+
+static const char *text_of(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text == NULL ? "" : text;
+}
+
+static double number_of(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static void print_shard(const cJSON *shard)
+{
+    const cJSON *journal = cJSON_GetObjectItemCaseSensitive(shard, "journal");
+    const cJSON *gate = cJSON_GetObjectItemCaseSensitive(shard, "gate");
+    if (cJSON_HasObjectItem(shard, "error")) {
+        printf("%5.0f  %s\n", number_of(shard, "shard"), text_of(shard, "error"));
+        return;
+    }
+    double position = number_of(journal, "position"), durable = number_of(journal, "durable");
+    printf("%5.0f  %7.0f  %8.0f  %7.0f  %16.0f  %11.0f  %7.0f\n", number_of(shard, "shard"), number_of(shard, "scopes"),
+           number_of(shard, "sessions"), number_of(shard, "unsaved"), position, position - durable,
+           number_of(gate, "held"));
+}
+
+static void print_damaged(const cJSON *scope)
+{
+    printf("%s\n  closed: %s\n  see %s\n", text_of(scope, "scope"), text_of(scope, "why"), text_of(scope, "marker"));
+}
+
+static void print_all(const cJSON *all)
+{
+    const cJSON *shard, *scope;
+    printf("shard   scopes  sessions  unsaved  journal position  not durable  outputs held\n");
+    cJSON_ArrayForEach(shard, all)
+        print_shard(shard);
+    cJSON_ArrayForEach(shard, all)
+        cJSON_ArrayForEach(scope, cJSON_GetObjectItemCaseSensitive(shard, "damaged"))
+            print_damaged(scope);
+}
+
+static bool is_well(const cJSON *all)
+{
+    const cJSON *shard;
+    bool is_well = true;
+    cJSON_ArrayForEach(shard, all)
+        is_well = is_well && !cJSON_HasObjectItem(shard, "error") &&
+                  cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, "damaged")) == 0;
+    return is_well;
+}
+
+int status_command(int argc, char **argv)
+{
+    struct console_options options;
+    if (!console_options_parse(argc, argv, CONSOLE_JSON, ABOUT, &options))
+        return 2;
+    cJSON *all = ask_all(options.run_dir);
+    int status = is_well(all) ? 0 : 1;
+    if ((options.given & CONSOLE_JSON) != 0) {
+        char *text = cJSON_Print(all);
+        puts(text);
+        cJSON_free(text);
+    } else {
+        print_all(all);
+    }
+    cJSON_Delete(all);
+    console_options_release(&options);
+    return status;
+}
