@@ -102,6 +102,18 @@ static void work(struct job *job)
     }
 }
 
+/* What the turn was about has no base any more. */
+static void close_broken(struct actor *actor)
+{
+    actor->is_broken = false;
+    actor->chore = CHORE_NONE;
+    turn_drop(&actor->turn);
+    if (actor->feed.file != NULL)
+        scope_file_abandon(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+}
+
 static void come_back(struct job *job)
 {
     struct actor *actor = LIST_ITEM(job, struct actor, job);
@@ -111,6 +123,8 @@ static void come_back(struct job *job)
         sqlite3_close(actor->abandoned);
         actor->abandoned = NULL;
     }
+    if (actor->is_broken)
+        close_broken(actor);
     actor_mark_dirty(actor);
 }
 
@@ -164,15 +178,6 @@ static void actor_fail(struct actor *actor, const char *what, enum err err, stru
     LIST_FOREACH_SAFE(link, &actor->sessions)
         session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE);
     scope_file_close(actor->feed.file);
-    actor->feed.file = NULL;
-    actor->is_opened = false;
-}
-
-static void close_broken(struct actor *actor)
-{
-    actor->is_broken = false;
-    if (actor->feed.file != NULL)
-        scope_file_abandon(actor->feed.file);
     actor->feed.file = NULL;
     actor->is_opened = false;
 }
@@ -469,12 +474,9 @@ void actor_decide(struct actor *actor)
     if (actor->is_away)
         return;
     actor->chore = CHORE_NONE;
-    if (actor->is_broken) {
-        close_broken(actor);
-        turn_drop(&actor->turn);
-    } else if (chore == CHORE_NONE) {
+    if (chore == CHORE_NONE)
         begin_turn(actor);
-    } else if (chore == CHORE_OPEN || chore == CHORE_CREATE)
+    else if (chore == CHORE_OPEN || chore == CHORE_CREATE)
         decide_opened(actor);
     if (!actor->is_away)
         end_turn(actor);

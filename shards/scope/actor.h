@@ -63,6 +63,7 @@ struct actor {
     struct job job;
     sqlite3 *abandoned; /* whose copying ends when it is back, or NULL */
     enum chore chore;
+    bool is_broken;        /* the journal lost what its file holds: it is closed once it is back */
     bool is_away;          /* file and turn are a helper thread's: messages wait, sessions and channels stay */
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
     uint64_t unsaved_to;   /* and behind its last */

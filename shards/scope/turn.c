@@ -140,6 +140,23 @@ static enum err begin(struct turn *turn)
     return err;
 }
 
+/* Whether a write of this session, before this one, was put off and has not come again. */
+static bool overtakes(const struct turn *turn, const struct inbound *request)
+{
+    const struct session *session = channel_find(request->channel, request->session);
+    if (session == NULL || session->put_off.len == 0)
+        return false;
+    LIST_FOREACH(link, &turn->requests) {
+        const struct inbound *other = LIST_ITEM(link, struct inbound, link);
+        if (other->channel == request->channel && other->session == request->session && inbound_is_write(other) &&
+            slice_eq(other->frame.id, buf_slice(&session->put_off)))
+            return false;
+        if (other == request)
+            break;
+    }
+    return true;
+}
+
 static enum err decide_write(struct turn *turn, struct inbound *request)
 {
     const struct claims *claims = find_claims(turn, request);
@@ -153,7 +170,7 @@ static enum err decide_write(struct turn *turn, struct inbound *request)
         outcome_reject(outcome, REJECT_FORBIDDEN, "an identity without 'sub' cannot write");
         return ERR_OK;
     }
-    if (turn->is_full) {
+    if (turn->is_full || overtakes(turn, request)) {
         request->verdict = VERDICT_REFUSED;
         return ERR_OK;
     }
