@@ -28,6 +28,9 @@
     X(SHARD_SESSIONS, "skerry_shard_sessions", "gauge", "attached sessions")                                           \
     X(SHARD_SCOPES, "skerry_shard_scopes", "gauge", "scopes in memory")                                                \
     X(SHARD_TURNS, "skerry_shard_turns_total", "counter", "turns that did work")                                       \
+    X(SHARD_TURNS_REPEATED, "skerry_shard_turns_repeated_total", "counter", "turns of a scope decided again")          \
+    X(SHARD_LONG_JOBS, "skerry_shard_long_jobs_total", "counter", "jobs done on the helper thread")                    \
+    X(SHARD_OVERRUNS, "skerry_shard_overruns_total", "counter", "requests given up because they took too long")        \
     X(SHARD_FRAMES_DROPPED, "skerry_shard_frames_dropped_total", "counter", "undecodable frames of clients")           \
     X(SHARD_COMMITTED, "skerry_shard_committed_total", "counter", "transactions committed")                            \
     X(SHARD_REJECTED, "skerry_shard_rejected_total", "counter", "transactions rejected")                               \

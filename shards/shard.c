@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/h2.h"
+#include "base/helper.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "shards/console/console.h"
@@ -50,6 +51,7 @@ struct shard {
     struct journal *journal;
     struct gate gate;
     struct blank *blanks; /* by kind */
+    struct helper *opener, *decider;
     struct actor_host host;
     struct console_host console_host;
     struct console *console;
@@ -335,8 +337,10 @@ static bool allows_blank(void *arg, const struct kind *kind, const struct scope_
     if (blank->database.db == NULL && kind_open_blank(kind, &blank->database, &why) != ERR_OK)
         log_line(LOG_ERROR, "blank_failed kind=%s why=\"%.*s\"", kind->def->name, (int)why.len, why.data);
     buf_release(&why);
-    return blank->database.db != NULL &&
-           database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
+    if (blank->database.db == NULL)
+        return false;
+    blank->database.until_us = clock_mono_us() + TURN_US; /* one that takes longer in an empty scope has no end */
+    return database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
 }
 
 /* Who connects is believed every claim, so nobody else may: the folder may be one that all can enter. */
@@ -372,6 +376,8 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
         list_init(lists[i]);
     gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
+    shard->opener = helper_new(shard->loop);
+    shard->decider = helper_new(shard->loop);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
     timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
@@ -381,7 +387,9 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
                                       .unsaved = &shard->unsaved,
                                       .collecting = &shard->collecting,
                                       .bursts = &shard->bursts,
-                                      .allows_blank = allows_blank};
+                                      .allows_blank = allows_blank,
+                                      .opener = shard->opener,
+                                      .decider = shard->decider};
     shard->console_host = (struct console_host){.loop = shard->loop,
                                                 .number = number,
                                                 .n_shards = n,
@@ -452,6 +460,8 @@ static void free_blanks(struct shard *shard)
 
 void shard_free(struct shard *shard)
 {
+    helper_free(shard->decider); /* ends what is under way; then all actors are this thread's */
+    helper_free(shard->opener);
     if (shard->listen_fd >= 0) {
         watch_release(&shard->listen);
         close(shard->listen_fd);
