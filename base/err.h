@@ -16,7 +16,9 @@
     X(ERR_TOO_LARGE, -6, "too large")                                                                                  \
     X(ERR_NOT_FOUND, -7, "not found")                                                                                  \
     X(ERR_EXPIRED, -8, "expired")                                                                                      \
-    X(ERR_CLOSED, -9, "closed by the peer")
+    X(ERR_CLOSED, -9, "closed by the peer")                                                                            \
+    X(ERR_TIMEOUT, -10, "took too long")                                                                               \
+    X(ERR_ABORTED, -11, "rolled back")
 
 enum err {
     ERR_OK = 0,

@@ -27,14 +27,16 @@ static void put(struct helper *helper, struct list *to, struct job *job)
     pthread_mutex_unlock(&helper->lock);
 }
 
+/* One job, so that the loop is told of it before the next. */
 static void work(void *arg)
 {
     struct helper *helper = arg;
-    struct job *job;
-    while ((job = take(helper, &helper->waiting)) != NULL) {
-        job->work(job);
-        put(helper, &helper->finished, job);
-    }
+    struct job *job = take(helper, &helper->waiting);
+    if (job == NULL)
+        return;
+    job->work(job);
+    put(helper, &helper->finished, job);
+    background_ask(helper->background);
 }
 
 static void tell_done(void *arg)

@@ -28,6 +28,9 @@
     X(SHARD_SESSIONS, "skerry_shard_sessions", "gauge", "attached sessions")                                           \
     X(SHARD_SCOPES, "skerry_shard_scopes", "gauge", "scopes in memory")                                                \
     X(SHARD_TURNS, "skerry_shard_turns_total", "counter", "turns that did work")                                       \
+    X(SHARD_TURNS_REPEATED, "skerry_shard_turns_repeated_total", "counter", "turns of a scope decided again")          \
+    X(SHARD_LONG_JOBS, "skerry_shard_long_jobs_total", "counter", "jobs done on the helper thread")                    \
+    X(SHARD_OVERRUNS, "skerry_shard_overruns_total", "counter", "requests given up because they took too long")        \
     X(SHARD_FRAMES_DROPPED, "skerry_shard_frames_dropped_total", "counter", "undecodable frames of clients")           \
     X(SHARD_COMMITTED, "skerry_shard_committed_total", "counter", "transactions committed")                            \
     X(SHARD_REJECTED, "skerry_shard_rejected_total", "counter", "transactions rejected")                               \
@@ -35,6 +38,11 @@
     X(SHARD_REPLAYED, "skerry_shard_replayed_total", "counter", "receipts sent again")                                 \
     X(SHARD_RESETS, "skerry_shard_resets_total", "counter", "resets sent, refusals included")                          \
     X(SHARD_SUBS_REFUSED, "skerry_shard_subs_refused_total", "counter", "subscriptions refused")                       \
+    X(SHARD_JOURNAL_BREAKS, "skerry_shard_journal_breaks_total", "counter",                                            \
+      "writes and syncs of journals that failed")                                                                      \
+    X(SHARD_JOURNALS_BROKEN, "skerry_shard_journals_broken", "gauge", "journals that wait for a disk that takes them") \
+    X(SHARD_JOURNALS_SHORT, "skerry_shard_journals_short", "gauge", "journals that the disk has no more room for")     \
+    X(SHARD_JOURNAL_SEGMENTS, "skerry_shard_journal_segments", "gauge", "files of the journals")                       \
     X(SHARD_SCOPE_FAILURES, "skerry_shard_scope_failures_total", "counter", "scopes closed because a commit failed")   \
     X(SHARD_BACKUPS, "skerry_shard_backups_total", "counter", "backups of a scope that were sent")
 

@@ -21,7 +21,15 @@ enum { PAGES_A_TURN = 256, OUT_MAX = 256 << 10 };
 
 struct backup {
     struct request request;
-    enum { BACKUP_NONE, BACKUP_COPYING, BACKUP_SEALING, BACKUP_WAITING, BACKUP_SENDING, BACKUP_OVER } state;
+    enum {
+        BACKUP_NONE,
+        BACKUP_OPENING,
+        BACKUP_COPYING,
+        BACKUP_SEALING,
+        BACKUP_WAITING,
+        BACKUP_SENDING,
+        BACKUP_OVER
+    } state;
     struct actor *actor;
     char *path; /* of the copy */
     sqlite3 *copy;
@@ -103,7 +111,7 @@ static void let_go(struct backup *backup)
 {
     if (backup->actor == NULL)
         return;
-    scope_file_end_copy(backup->actor->feed.file);
+    actor_end_copy(backup->actor, &backup->copy);
     actor_let_go(backup->actor);
     backup->actor = NULL;
 }
@@ -129,6 +137,8 @@ static void say_percent(struct backup *backup, int left, int total)
 static bool copy(struct backup *backup)
 {
     int left, total;
+    if (backup->actor->is_away)
+        return false; /* it brings a turn when it is back */
     int code = scope_file_copy(backup->actor->feed.file, PAGES_A_TURN, &left, &total);
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
         return false; /* the file is at work: a later turn */
@@ -188,25 +198,6 @@ static bool send_some(struct backup *backup)
     return has_sent;
 }
 
-static bool turn(struct request *request)
-{
-    struct backup *backup = backup_of(request);
-    switch (backup->state) {
-    case BACKUP_COPYING:
-        return copy(backup);
-    case BACKUP_SEALING:
-        return on_sealed(backup);
-    case BACKUP_WAITING:
-        return wait(backup);
-    case BACKUP_SENDING:
-        return send_some(backup);
-    case BACKUP_NONE:
-    case BACKUP_OVER:
-        break;
-    }
-    return false;
-}
-
 /* A copy that a crash leaves is worth nothing, so nothing of it is synced. */
 static bool begin_copy(struct backup *backup)
 {
@@ -224,6 +215,39 @@ static bool begin_copy(struct backup *backup)
     return true;
 }
 
+static bool open_file(struct backup *backup)
+{
+    struct actor *actor = backup->actor;
+    if (actor->is_away)
+        return false; /* it brings a turn when it is back */
+    if (!actor_open(actor))
+        return give_up(backup, "the scope's file cannot be opened; see skerry status and the server's log");
+    if (actor->feed.file == NULL)
+        return give_up(backup, "there is no such scope: nothing was ever written to it");
+    return begin_copy(backup);
+}
+
+static bool turn(struct request *request)
+{
+    struct backup *backup = backup_of(request);
+    switch (backup->state) {
+    case BACKUP_OPENING:
+        return open_file(backup);
+    case BACKUP_COPYING:
+        return copy(backup);
+    case BACKUP_SEALING:
+        return on_sealed(backup);
+    case BACKUP_WAITING:
+        return wait(backup);
+    case BACKUP_SENDING:
+        return send_some(backup);
+    case BACKUP_NONE:
+    case BACKUP_OVER:
+        break;
+    }
+    return false;
+}
+
 static void begin(struct request *request)
 {
     struct backup *backup = backup_of(request);
@@ -235,12 +259,8 @@ static void begin(struct request *request)
     }
     backup->actor = actor;
     actor_hold(actor);
-    if (!actor_open(actor))
-        give_up(backup, "the scope's file cannot be opened; see skerry status and the server's log");
-    else if (actor->feed.file == NULL)
-        give_up(backup, "there is no such scope: nothing was ever written to it");
-    else
-        begin_copy(backup);
+    backup->state = BACKUP_OPENING;
+    open_file(backup);
 }
 
 static void end(struct request *request)

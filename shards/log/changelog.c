@@ -163,6 +163,17 @@ enum err changelog_ack(struct changelog *log, int64_t now_ms)
     return append(log, COLLECTION_NOTHING, SLICE(""), OP_NONE, now_ms);
 }
 
+struct changelog_mark changelog_mark(const struct changelog *log)
+{
+    return (struct changelog_mark){log->head, log->at};
+}
+
+void changelog_cut(struct changelog *log, struct changelog_mark mark)
+{
+    log->head = mark.head;
+    log->at = mark.at;
+}
+
 void changelog_seek(struct changelog *log, uint64_t after)
 {
     sqlite3_bind_int64(log->read, 1, (sqlite3_int64)after);

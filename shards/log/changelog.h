@@ -27,6 +27,12 @@ struct changelog {
     sqlite3_stmt *append, *read;
 };
 
+/* Where a log stands. */
+struct changelog_mark {
+    uint64_t head;
+    int64_t at;
+};
+
 struct changelog_entry {
     uint64_t seq;
     const struct collection *collection; /* NULL: an ack, or a collection that is no more */
@@ -45,6 +51,10 @@ void changelog_release(struct changelog *log);
 enum err changelog_append(struct changelog *log, const struct collection *collection, struct slice key, enum op_type op,
                           int64_t now_ms);
 enum err changelog_ack(struct changelog *log, int64_t now_ms);
+
+/* What was written since the mark was taken back with its transaction: those seqs were never assigned. */
+struct changelog_mark changelog_mark(const struct changelog *log);
+void changelog_cut(struct changelog *log, struct changelog_mark mark);
 
 /* Walks the entries behind `after`, in order. Every seek is ended in the same turn, by resetting log->read: its code
  * tells an end of the log from a failure. */

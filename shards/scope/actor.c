@@ -11,54 +11,7 @@
 #include "shards/log/scoperecord.h"
 #include "shards/scope/transaction.h"
 
-/* One envelope that waits for a turn. */
-struct request {
-    struct list link;
-    struct channel *channel;
-    enum envelope_type type;
-    uint32_t session;
-    size_t len;
-    char payload[];
-};
-
-struct actor *actor_new(const struct actor_host *host, const struct scope_name *name, const struct kind *kind)
-{
-    struct actor *actor = mem_zero(1, sizeof *actor);
-    actor->host = host;
-    scope_name_copy(&actor->name, name);
-    actor->feed.kind = kind;
-    list_init(&actor->dirty_link);
-    list_init(&actor->unsaved_link);
-    list_init(&actor->heavy_link);
-    list_init(&actor->inbox);
-    list_init(&actor->channels);
-    list_init(&actor->sessions);
-    metric_add(METRIC_SHARD_SCOPES, 1);
-    return actor;
-}
-
-static void request_free(struct request *request)
-{
-    request->channel->n_requests--;
-    free(request);
-}
-
-void actor_free(struct actor *actor)
-{
-    LIST_FOREACH_SAFE(link, &actor->inbox)
-        request_free(LIST_ITEM(link, struct request, link));
-    LIST_FOREACH_SAFE(link, &actor->sessions)
-        session_free(LIST_ITEM(link, struct session, link));
-    LIST_FOREACH_SAFE(link, &actor->channels)
-        channel_free(LIST_ITEM(link, struct channel, link));
-    list_remove(&actor->dirty_link);
-    list_remove(&actor->unsaved_link);
-    list_remove(&actor->heavy_link);
-    scope_file_close(actor->feed.file);
-    feed_release(&actor->feed);
-    free(actor);
-    metric_add(METRIC_SHARD_SCOPES, -1);
-}
+static const char UNAVAILABLE[] = "the scope is not available";
 
 void actor_mark_dirty(struct actor *actor)
 {
@@ -68,12 +21,7 @@ void actor_mark_dirty(struct actor *actor)
 
 void actor_request(struct actor *actor, struct channel *channel, const struct envelope *envelope)
 {
-    struct request *request = mem_alloc(sizeof *request + envelope->payload.len);
-    *request = (struct request){
-        .channel = channel, .type = envelope->type, .session = envelope->session, .len = envelope->payload.len};
-    if (request->len > 0)
-        memcpy(request->payload, envelope->payload.data, request->len);
-    channel->n_requests++;
+    struct inbound *request = inbound_new(channel, envelope);
     list_append(&actor->inbox, &request->link);
     actor_mark_dirty(actor);
 }
@@ -84,7 +32,144 @@ void actor_channel_ended(struct actor *actor, struct channel *channel)
     actor_mark_dirty(actor);
 }
 
-/* Closing and opening again: the one recovery. */
+/* ---- what is long goes to a helper thread ---- */
+
+static void send_away(struct actor *actor, enum chore chore)
+{
+    metric_add(METRIC_SHARD_LONG_JOBS, 1);
+    actor->chore = chore;
+    actor->is_away = true;
+    helper_ask(chore == CHORE_DECIDE ? actor->host->decider : actor->host->opener, &actor->job);
+}
+
+/* Opens the file if there is one, or makes it. */
+static void open_file(struct actor *actor, bool create)
+{
+    struct turn *turn = &actor->turn;
+    struct buf why = {0};
+    char *path = scope_file_path(actor->host->data_dir, &actor->name);
+    enum err err = scope_file_open(path, &actor->name, actor->feed.kind, create, turn->now_ms, &actor->feed.file, &why);
+    free(path);
+    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
+    actor->feed.before = feed_head(&actor->feed);
+    if (create && err == ERR_FULL)
+        turn->is_full = true;
+    else if (!actor->is_opened)
+        turn_fail(turn, "open", err, buf_slice(&why));
+    buf_release(&why);
+}
+
+static bool needs_barrier(const struct actor *actor)
+{
+    return actor->turn.is_committed &&
+           actor->feed.file->capture.journal.len >
+               journal_options(actor->host->journal)->record_bytes_max - ROUTE_SCOPE_MAX - 64;
+}
+
+/* What the journal cannot carry is made durable in the file. */
+static void checkpoint_turn(struct actor *actor)
+{
+    enum err err = scope_file_checkpoint(actor->feed.file);
+    if (err != ERR_OK)
+        turn_fail(&actor->turn, "checkpoint", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
+}
+
+static void commit(struct actor *actor)
+{
+    turn_commit(&actor->turn);
+    feed_mark_latest(&actor->feed);
+}
+
+static void work(struct job *job)
+{
+    struct actor *actor = LIST_ITEM(job, struct actor, job);
+    switch (actor->chore) {
+    case CHORE_OPEN:
+    case CHORE_CREATE:
+        open_file(actor, actor->chore == CHORE_CREATE);
+        break;
+    case CHORE_DECIDE:
+        turn_decide(&actor->turn, TURN_LONG_MS * 1000);
+        commit(actor);
+        if (needs_barrier(actor))
+            checkpoint_turn(actor);
+        break;
+    case CHORE_CHECKPOINT:
+        checkpoint_turn(actor);
+        break;
+    case CHORE_NONE:
+        assert(false);
+    }
+}
+
+/* What the turn was about has no base any more. */
+static void close_broken(struct actor *actor)
+{
+    actor->is_broken = false;
+    actor->chore = CHORE_NONE;
+    turn_release(&actor->turn);
+    turn_init(&actor->turn, actor);
+    if (actor->feed.file != NULL)
+        scope_file_abandon(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+}
+
+static void come_back(struct job *job)
+{
+    struct actor *actor = LIST_ITEM(job, struct actor, job);
+    actor->is_away = false;
+    if (actor->abandoned != NULL) {
+        scope_file_end_copy(actor->feed.file);
+        sqlite3_close(actor->abandoned);
+        actor->abandoned = NULL;
+    }
+    if (actor->is_broken)
+        close_broken(actor);
+    actor_mark_dirty(actor);
+}
+
+/* ---- the beginning and the end ---- */
+
+struct actor *actor_new(const struct actor_host *host, const struct scope_name *name, const struct kind *kind)
+{
+    struct actor *actor = mem_zero(1, sizeof *actor);
+    actor->host = host;
+    scope_name_copy(&actor->name, name);
+    actor->feed.kind = kind;
+    list_init(&actor->dirty_link);
+    list_init(&actor->unsaved_link);
+    list_init(&actor->heavy_link);
+    actor->job = (struct job){.work = work, .done = come_back};
+    list_init(&actor->job.link);
+    turn_init(&actor->turn, actor);
+    list_init(&actor->inbox);
+    list_init(&actor->channels);
+    list_init(&actor->sessions);
+    metric_add(METRIC_SHARD_SCOPES, 1);
+    return actor;
+}
+
+void actor_free(struct actor *actor)
+{
+    turn_release(&actor->turn);
+    LIST_FOREACH_SAFE(link, &actor->inbox)
+        inbound_free(LIST_ITEM(link, struct inbound, link));
+    LIST_FOREACH_SAFE(link, &actor->sessions)
+        session_free(LIST_ITEM(link, struct session, link));
+    LIST_FOREACH_SAFE(link, &actor->channels)
+        channel_free(LIST_ITEM(link, struct channel, link));
+    list_remove(&actor->dirty_link);
+    list_remove(&actor->unsaved_link);
+    list_remove(&actor->heavy_link);
+    scope_file_close(actor->feed.file);
+    sqlite3_close(actor->abandoned);
+    feed_release(&actor->feed);
+    free(actor);
+    metric_add(METRIC_SHARD_SCOPES, -1);
+}
+
+/* ---- closing and opening again: the one recovery ---- */
 
 static void actor_fail(struct actor *actor, const char *what, enum err err, struct slice why)
 {
@@ -92,39 +177,38 @@ static void actor_fail(struct actor *actor, const char *what, enum err err, stru
              (int)why.len, why.len == 0 ? "" : why.data);
     metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
     LIST_FOREACH_SAFE(link, &actor->sessions)
-        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, "the scope is not available");
-    if (actor->in_transaction)
-        scope_file_run(actor->feed.file, TRANSACTION_ROLLBACK);
-    actor->in_transaction = false;
+        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE);
     scope_file_close(actor->feed.file);
     actor->feed.file = NULL;
     actor->is_opened = false;
 }
 
-/* Opens the file if there is one, or with `create` makes it. False if that failed: the actor has been closed. */
-static bool open_file(struct actor *actor, bool create)
+void actor_break(struct actor *actor, uint64_t position)
 {
-    if (actor->feed.file != NULL || (actor->is_opened && !create))
-        return true;
-    struct buf why = {0};
-    char *path = scope_file_path(actor->host->data_dir, &actor->name);
-    enum err err =
-        scope_file_open(path, &actor->name, actor->feed.kind, create, actor->now_ms, &actor->feed.file, &why);
-    free(path);
-    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
-    if (err == ERR_OK)
-        list_remove(&actor->unsaved_link); /* opening makes durable what a failure had left */
-    actor->feed.before = feed_head(&actor->feed);
-    if (err != ERR_OK && err != ERR_NOT_FOUND)
-        actor_fail(actor, "open", err, buf_slice(&why));
-    buf_release(&why);
-    return actor->is_opened;
+    if (actor->unsaved_to <= position)
+        return;
+    LIST_FOREACH(link, &actor->channels)
+        channel_abort(LIST_ITEM(link, struct channel, link));
+    if (actor->unsaved_from > position)
+        actor->unsaved_from = position; /* it is still unsaved: opening the file makes it durable */
+    actor->unsaved_to = position;
+    actor->is_broken = true;
+    if (!actor->is_away)
+        close_broken(actor);
 }
 
 bool actor_open(struct actor *actor)
 {
-    actor->now_ms = clock_wall_ms();
-    return open_file(actor, false);
+    assert(!actor->is_away);
+    if (actor->feed.file != NULL)
+        return true;
+    turn_begin(&actor->turn);
+    open_file(actor, false);
+    if (actor->turn.err != ERR_OK)
+        actor_fail(actor, actor->turn.what, actor->turn.err, buf_slice(&actor->turn.why));
+    if (actor->feed.file != NULL)
+        list_remove(&actor->unsaved_link);
+    return actor->is_opened;
 }
 
 void actor_hold(struct actor *actor)
@@ -133,86 +217,142 @@ void actor_hold(struct actor *actor)
     actor->is_held = true;
 }
 
+void actor_end_copy(struct actor *actor, sqlite3 **copy)
+{
+    if (!actor->is_away) {
+        scope_file_end_copy(actor->feed.file);
+        return;
+    }
+    actor->abandoned = *copy;
+    *copy = NULL;
+}
+
 void actor_let_go(struct actor *actor)
 {
     actor->is_held = false;
     actor_mark_dirty(actor); /* the turn closes it if nobody is there */
 }
 
-/* Decide. */
-
-static bool allows(struct actor *actor, const struct claims *claims)
+/* Looks for the file. False if it takes long to open. */
+static bool find_file(struct actor *actor)
 {
+    struct turn *turn = &actor->turn;
+    struct buf why = {0};
+    char *path = scope_file_path(actor->host->data_dir, &actor->name);
+    enum err err = scope_file_open_quickly(path, &actor->name, actor->feed.kind, turn->now_ms, &actor->feed.file, &why);
+    free(path);
+    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
+    actor->feed.before = feed_head(&actor->feed);
+    if (!actor->is_opened && err != ERR_TIMEOUT)
+        turn_fail(turn, "open", err, buf_slice(&why));
+    buf_release(&why);
+    return err != ERR_TIMEOUT;
+}
+
+/* ---- decide ---- */
+
+/* The next request of the turn, unless it cannot be one: what is long takes a turn of its own, on the helper thread,
+ * where the file is made, too. */
+static struct inbound *next_request(struct actor *actor)
+{
+    struct turn *turn = &actor->turn;
+    if (list_is_empty(&actor->inbox) || !turn_has_room(turn))
+        return NULL;
+    struct inbound *request = LIST_ITEM(actor->inbox.next, struct inbound, link);
+    inbound_read(request);
+    if (turn_needs_file(turn, request)) {
+        send_away(actor, CHORE_CREATE);
+        return NULL;
+    }
+    if (!request->is_long)
+        return request;
+    if (list_is_empty(&turn->requests)) {
+        list_remove(&request->link);
+        list_append(&turn->requests, &request->link);
+        turn->is_alone = true;
+        send_away(actor, CHORE_DECIDE);
+    }
+    return NULL;
+}
+
+static void decide(struct actor *actor)
+{
+    struct turn *turn = &actor->turn;
+    struct inbound *request;
+    while ((request = next_request(actor)) != NULL) {
+        list_remove(&request->link);
+        turn_add(turn, request);
+    }
+    list_move(&turn->cut, &actor->inbox);
+    list_move(&actor->inbox, &turn->cut);
+    if (actor->is_away)
+        return;
+    commit(actor);
+    if (needs_barrier(actor))
+        send_away(actor, CHORE_CHECKPOINT);
+}
+
+/* The file is there, or was made: what was decided without it is decided with it. */
+static void decide_opened(struct actor *actor)
+{
+    if (actor->turn.err != ERR_OK)
+        list_move(&actor->turn.requests, &actor->inbox); /* and all who wait for it are told */
     if (actor->feed.file != NULL)
-        return scope_file_allows(actor->feed.file, claims, actor->now_ms);
-    return actor->host->allows_blank(actor->host->shard, actor->feed.kind, &actor->name, claims, actor->now_ms);
+        list_remove(&actor->unsaved_link); /* opening makes durable what a failure had left */
+    turn_decide(&actor->turn, TURN_US);
+    decide(actor);
 }
 
-static bool has_failed(const struct actor *actor)
+static void begin_turn(struct actor *actor)
 {
-    return actor->feed.file != NULL && actor->feed.file->failed != ERR_OK;
+    turn_begin(&actor->turn);
+    if (list_is_empty(&actor->inbox))
+        return;
+    if (actor->is_opened)
+        decide(actor);
+    else if (find_file(actor))
+        decide_opened(actor);
+    else
+        send_away(actor, CHORE_OPEN);
 }
 
-static void attach(struct actor *actor, struct request *request)
+/* ---- and what comes of it ---- */
+
+static void write_record(struct actor *actor)
+{
+    struct scope_file *file = actor->feed.file;
+    struct journal *journal = actor->host->journal;
+    bool is_barrier = needs_barrier(actor);
+    struct scoperecord record = {.type = is_barrier ? SCOPERECORD_BARRIER : SCOPERECORD_CHANGES,
+                                 .scope = slice_of(actor->name.text, actor->name.len),
+                                 .incarnation = file->incarnation,
+                                 .tx = file->tx,
+                                 .first_seq = file->first_seq,
+                                 .last_seq = file->last_seq,
+                                 .changes = is_barrier ? SLICE("") : buf_slice(&file->capture.journal)};
+    if (list_is_empty(&actor->unsaved_link)) {
+        actor->unsaved_from = journal_position(journal);
+        list_append(actor->host->unsaved, &actor->unsaved_link);
+    }
+    scoperecord_write(journal_begin(journal), &record);
+    journal_end(journal);
+    actor->unsaved_to = journal_position(journal);
+}
+
+static void attach(struct actor *actor, struct inbound *request)
 {
     struct channel *channel = request->channel;
-    struct envelope envelope = {request->type, request->session, slice_of(request->payload, request->len)};
-    enum dialect dialect;
-    struct slice claims_text;
-    struct claims claims;
-    if (!open_file(actor, false)) {
-        channel_send_close(channel, request->session, WS_CODE_TRY_LATER, "the scope is not available");
-        return;
-    }
-    if (channel_find(channel, request->session) != NULL || !envelope_attach(&envelope, &dialect, &claims_text) ||
-        !claims_init(&claims, claims_text)) {
+    if (!request->is_valid || channel_find(channel, request->session) != NULL) {
         channel_send_close(channel, request->session, WS_CODE_PROTOCOL, "bad attach");
-        return;
+    } else if (request->verdict == VERDICT_DENIED) {
+        channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
+    } else if (request->verdict == VERDICT_LET_IN && actor->turn.err == ERR_OK) {
+        struct session *session = session_new(channel, request->session, request->dialect, &request->claims);
+        list_append(&actor->sessions, &session->link);
+        channel_send(channel, ENVELOPE_ATTACHED, request->session, SLICE(""));
+    } else { /* it is no decision, and a denial would be final */
+        channel_send_close(channel, request->session, WS_CODE_TRY_LATER, UNAVAILABLE);
     }
-    if (!allows(actor, &claims)) {
-        claims_release(&claims);
-        if (has_failed(actor)) /* it is no decision, and a denial would be final */
-            channel_send_close(channel, request->session, WS_CODE_TRY_LATER, "the scope is not available");
-        else
-            channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
-        return;
-    }
-    struct session *session = session_new(channel, request->session, dialect, &claims);
-    list_append(&actor->sessions, &session->link);
-    channel_send(channel, ENVELOPE_ATTACHED, request->session, SLICE(""));
-}
-
-static bool begin(struct actor *actor)
-{
-    if (!open_file(actor, true))
-        return false;
-    if (actor->in_transaction)
-        return true;
-    enum err err = scope_file_run(actor->feed.file, TRANSACTION_BEGIN);
-    actor->in_transaction = err == ERR_OK;
-    if (err != ERR_OK)
-        actor_fail(actor, "begin", err, SLICE(""));
-    return err == ERR_OK;
-}
-
-static void decide(struct actor *actor, struct session *session, const struct frame *frame, uint32_t cost)
-{
-    struct outcome outcome = {0};
-    session_end_burst(session);
-    if (session->claims.subject == NULL) {
-        outcome_reject(&outcome, REJECT_FORBIDDEN, "an identity without 'sub' cannot write");
-    } else {
-        if (!begin(actor))
-            return;
-        enum err err = transaction_decide(actor->feed.file, &session->claims, frame, actor->now_ms, &outcome);
-        if (err != ERR_OK) {
-            outcome_release(&outcome);
-            actor_fail(actor, "transaction", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
-            return;
-        }
-    }
-    session_answer(session, frame->id, &outcome, cost);
-    outcome_release(&outcome);
 }
 
 static void on_sub(struct actor *actor, struct session *session, const struct frame *frame, uint32_t cost)
@@ -224,44 +364,64 @@ static void on_sub(struct actor *actor, struct session *session, const struct fr
     list_append(actor->host->bursts, &session->burst_link);
 }
 
-static void on_message(struct actor *actor, struct session *session, struct slice message)
+static void count(const struct outcome *outcome)
 {
-    struct frame frame;
-    uint32_t cost = ENVELOPE_HEADER + (uint32_t)message.len;
-    if (!frame_decode(message, &frame)) {
+    if (outcome->is_replay)
+        metric_add(METRIC_SHARD_REPLAYED, 1);
+    else if (outcome->seq != 0) /* else the rules never saw it */
+        metric_add(outcome->is_rejected ? METRIC_SHARD_REJECTED : METRIC_SHARD_COMMITTED, 1);
+}
+
+static void answer(struct session *session, const struct inbound *request, uint32_t cost)
+{
+    session_end_burst(session);
+    if (request->verdict == VERDICT_REFUSED) {
+        session_refuse(session, request->frame.id, "STORAGE_FULL", "there is no space for it now", TURN_RETRY_FULL_MS,
+                       cost);
+        return;
+    }
+    count(&request->outcome);
+    session_answer(session, request->frame.id, &request->outcome, cost);
+}
+
+static void on_message(struct actor *actor, struct session *session, const struct inbound *request)
+{
+    const struct frame *frame = &request->frame;
+    uint32_t cost = ENVELOPE_HEADER + (uint32_t)request->len;
+    if (!request->is_valid) {
         metric_add(METRIC_SHARD_FRAMES_DROPPED, 1);
         session_consume(session, cost);
         return;
     }
-    switch (frame.type) {
+    switch (frame->type) {
     case FRAME_SUB:
-        on_sub(actor, session, &frame, cost);
+        on_sub(actor, session, frame, cost);
         break;
     case FRAME_UNSUB:
         session_end_burst(session);
-        session_on_unsub(session, frame.id, cost);
+        session_on_unsub(session, frame->id, cost);
         break;
     case FRAME_FETCH:
         session_end_burst(session);
-        session_on_fetch(session, frame.id, cost);
+        session_on_fetch(session, frame->id, cost);
         break;
     case FRAME_MUT:
     case FRAME_CALL:
-        decide(actor, session, &frame, cost);
+        answer(session, request, cost);
         break;
     }
 }
 
-static void on_credit(struct session *session, const struct envelope *envelope)
+static void on_credit(struct session *session, const struct inbound *request)
 {
+    struct envelope envelope = {request->type, request->session, slice_of(request->payload, request->len)};
     uint32_t bytes;
-    if (envelope_credit(envelope, &bytes))
+    if (envelope_credit(&envelope, &bytes))
         session->credit += bytes;
 }
 
-static void handle(struct actor *actor, struct request *request)
+static void handle(struct actor *actor, struct inbound *request)
 {
-    struct envelope envelope = {request->type, request->session, slice_of(request->payload, request->len)};
     if (request->type == ENVELOPE_ATTACH) {
         attach(actor, request);
         return;
@@ -272,60 +432,42 @@ static void handle(struct actor *actor, struct request *request)
     if (request->type == ENVELOPE_DETACH)
         session_free(session);
     else if (request->type == ENVELOPE_CREDIT)
-        on_credit(session, &envelope);
+        on_credit(session, request);
     else if (request->type == ENVELOPE_MESSAGE)
-        on_message(actor, session, envelope.payload);
+        on_message(actor, session, request);
 }
 
-static size_t turn_changes(const struct actor *actor)
+static void end_turn(struct actor *actor)
 {
-    return actor->feed.file == NULL ? 0 : actor->feed.file->capture.n;
-}
-
-/* What the journal cannot carry is made durable in the file, and the journal says so. */
-static enum err write_barrier(struct actor *actor, struct scoperecord *record)
-{
-    record->type = SCOPERECORD_BARRIER;
-    record->changes = SLICE("");
-    return scope_file_checkpoint(actor->feed.file);
-}
-
-static enum err write_record(struct actor *actor)
-{
-    struct scope_file *file = actor->feed.file;
-    struct journal *journal = actor->host->journal;
-    struct scoperecord record = {.type = SCOPERECORD_CHANGES,
-                                 .scope = slice_of(actor->name.text, actor->name.len),
-                                 .incarnation = file->incarnation,
-                                 .tx = file->tx,
-                                 .first_seq = file->first_seq,
-                                 .last_seq = file->last_seq,
-                                 .changes = buf_slice(&file->capture.journal)};
-    enum err err = ERR_OK;
-    if (record.changes.len > JOURNAL_RECORD_MAX - ROUTE_SCOPE_MAX - 64)
-        err = write_barrier(actor, &record);
-    if (err != ERR_OK)
-        return err;
-    if (list_is_empty(&actor->unsaved_link)) {
-        actor->unsaved_from = journal_position(journal);
-        list_append(actor->host->unsaved, &actor->unsaved_link);
+    struct turn *turn = &actor->turn;
+    struct list *link;
+    if (turn->err != ERR_OK)
+        actor_fail(actor, turn->what, turn->err, buf_slice(&turn->why));
+    else if (turn->is_committed)
+        write_record(actor);
+    while ((link = list_pop(&turn->requests)) != NULL) {
+        struct inbound *request = LIST_ITEM(link, struct inbound, link);
+        inbound_read(request);
+        handle(actor, request);
+        inbound_free(request);
     }
-    scoperecord_write(journal_begin(journal), &record);
-    journal_end(journal);
-    return ERR_OK;
 }
 
-static void commit(struct actor *actor)
+void actor_decide(struct actor *actor)
 {
-    if (!actor->in_transaction)
+    enum chore chore = actor->chore;
+    if (actor->is_away)
         return;
-    enum err err = scope_file_commit(actor->feed.file);
-    actor->in_transaction = !sqlite3_get_autocommit(actor->feed.file->database.db);
-    if (err == ERR_OK)
-        err = write_record(actor);
-    if (err != ERR_OK)
-        actor_fail(actor, "commit", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
+    actor->chore = CHORE_NONE;
+    if (chore == CHORE_NONE)
+        begin_turn(actor);
+    else if (chore == CHORE_OPEN || chore == CHORE_CREATE)
+        decide_opened(actor);
+    if (!actor->is_away)
+        end_turn(actor);
 }
+
+/* ---- checkpoints ---- */
 
 static bool checkpoint(struct actor *actor)
 {
@@ -341,33 +483,20 @@ bool actor_save(struct actor *actor)
 {
     if (list_is_empty(&actor->unsaved_link))
         return true;
-    bool ok = (actor->feed.file == NULL ? open_file(actor, false) : checkpoint(actor)) &&
-              list_is_empty(&actor->unsaved_link); /* else the file is there no more */
+    if (actor->is_away)
+        return false;
+    /* opening the file makes durable what a failure has left, unless the file is there no more */
+    bool ok = actor->feed.file == NULL ? actor_open(actor) && list_is_empty(&actor->unsaved_link) : checkpoint(actor);
     actor->save_after_us = ok ? 0 : clock_mono_us() + ACTOR_SAVE_AGAIN_MS * 1000;
     return ok;
 }
 
 bool actor_is_heavy(const struct actor *actor)
 {
-    return actor->feed.file != NULL && actor->feed.file->wal_pages >= ACTOR_HEAVY_PAGES;
+    return !actor->is_away && actor->feed.file != NULL && actor->feed.file->wal_pages >= ACTOR_HEAVY_PAGES;
 }
 
-void actor_decide(struct actor *actor)
-{
-    int64_t until = clock_mono_us() + ACTOR_TURN_US;
-    struct list *link;
-    actor->now_ms = clock_wall_ms();
-    while (turn_changes(actor) < ACTOR_TURN_CHANGES && clock_mono_us() < until &&
-           (link = list_pop(&actor->inbox)) != NULL) {
-        struct request *request = LIST_ITEM(link, struct request, link);
-        handle(actor, request);
-        request_free(request);
-    }
-    commit(actor);
-    feed_mark_latest(&actor->feed);
-}
-
-/* Release. */
+/* ---- release ---- */
 
 static void free_sessions(struct channel *channel)
 {
@@ -387,8 +516,15 @@ static void free_ended_channels(struct actor *actor)
     }
 }
 
+static bool has_failed(const struct actor *actor)
+{
+    return actor->feed.file != NULL && actor->feed.file->failed != ERR_OK;
+}
+
 bool actor_release(struct actor *actor)
 {
+    if (actor->is_away)
+        return false;
     LIST_FOREACH(link, &actor->sessions) {
         struct session *session = LIST_ITEM(link, struct session, link);
         if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
@@ -403,5 +539,5 @@ bool actor_release(struct actor *actor)
 
 bool actor_is_idle(const struct actor *actor)
 {
-    return !actor->is_held && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
+    return !actor->is_away && !actor->is_held && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
 }

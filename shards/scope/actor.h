@@ -2,14 +2,16 @@
  * actor - a scope's only writer.
  *
  * Callbacks put requests into its inbox; a turn decides them, in order, in one SQLite transaction, and then gives each
- * session what it is owed. A failed commit closes the actor: its sessions are told to come back, and the next one opens
- * the file again. That is the only recovery there is, and each start uses it.
+ * session what it is owed. Work that takes longer than a turn is done on a helper thread, which has the file meanwhile:
+ * the actor is away, and only its inbox grows. A failed commit closes the actor: its sessions are told to come back,
+ * and the next one opens the file again. That is the only recovery there is, and each start uses it.
  *
  * Ownership: its shard's table. Thread: its shard.
  */
 #ifndef SHARDS_SCOPE_ACTOR_H
 #define SHARDS_SCOPE_ACTOR_H
 
+#include "base/helper.h"
 #include "base/list.h"
 #include "base/table.h"
 #include "proto/envelope.h"
@@ -17,11 +19,10 @@
 #include "shards/channel.h"
 #include "shards/feed/feed.h"
 #include "shards/log/journal.h"
+#include "shards/scope/turn.h"
 
 enum {
-    ACTOR_TURN_US = 5000,      /* of one turn, after which it yields to its neighbours */
-    ACTOR_HEAVY_PAGES = 1000,  /* of a write-ahead log, after which it is checkpointed */
-    ACTOR_TURN_CHANGES = 1000, /* row changes of one turn, likewise; a single transaction may go over */
+    ACTOR_HEAVY_PAGES = 1000, /* of a write-ahead log, after which it is checkpointed */
     ACTOR_SAVE_AGAIN_MS = 1000,
 };
 
@@ -37,6 +38,16 @@ struct actor_host {
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
+    struct helper *opener, *decider; /* apart, so that nobody's long request keeps a scope closed */
+};
+
+/* What would hold up the other scopes of the shard is done on its helper threads. */
+enum chore {
+    CHORE_NONE,
+    CHORE_OPEN,       /* the file: migrations, a checkpoint of what a crash has left */
+    CHORE_CREATE,     /* and open it */
+    CHORE_DECIDE,     /* the turn, which holds one long request; and commit */
+    CHORE_CHECKPOINT, /* what was committed, because no record can carry it */
 };
 
 struct actor {
@@ -48,12 +59,17 @@ struct actor {
     struct list inbox;
     struct list channels, sessions;
     struct list unsaved_link, heavy_link;
+    struct turn turn;
+    struct job job;
+    sqlite3 *abandoned; /* whose copying ends when it is back, or NULL */
+    enum chore chore;
+    bool is_broken;        /* the journal lost what its file holds: it is closed once it is back */
+    bool is_away;          /* file and turn are a helper thread's: messages wait, sessions and channels stay */
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
-    int64_t now_ms;        /* the turn's one time: what is decided together has it */
+    uint64_t unsaved_to;   /* and behind its last */
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
     bool is_held;          /* an operator's request works on it: it stays, though nobody is there */
-    bool in_transaction;
 };
 
 struct actor *actor_new(const struct actor_host *host, const struct scope_name *name, const struct kind *kind);
@@ -68,21 +84,30 @@ void actor_channel_ended(struct actor *actor, struct channel *channel);
 /* Something of its has come due: it takes part in the next turn. */
 void actor_mark_dirty(struct actor *actor);
 
-/* An operator's request begins and ends to work with it. */
+/* An operator's request begins and ends to work with it. It leaves the file alone while the actor is away. */
 void actor_hold(struct actor *actor);
 void actor_let_go(struct actor *actor);
 
-/* Opens its file, if there is one. False if that failed. */
+/* Opens its file, if there is one, however long that takes. False if that failed. Not while it is away. */
 bool actor_open(struct actor *actor);
 
-/* Decide: handles the inbox within the turn's bounds and commits. */
+/* Ends the copying of its file into `copy`: at once, or, while it is away, when it is back; then it takes the copy. */
+void actor_end_copy(struct actor *actor, sqlite3 **copy);
+
+/* Decide: what is in the inbox, within the turn's bounds; commits; and gives the sessions their requests and verdicts.
+ * Work that is long goes to a helper thread, and the turn ends when it is back. */
 void actor_decide(struct actor *actor);
 
 /* Release: what was decided is durable; gives it to the sessions. True if requests are left for the next turn. */
 bool actor_release(struct actor *actor);
 
-/* Makes its file durable without the journal, by a checkpoint. False if that failed: `save_after_us` is later then. */
+/* Makes its file durable without the journal, by a checkpoint. False if that failed (`save_after_us` is later then), or
+ * while it is away. */
 bool actor_save(struct actor *actor);
+
+/* The journal lost what is behind `position`. If something of this scope is there, the file holds what nobody may read
+ * before it is durable: it is closed, to be opened again, and who is attached has to come back. */
+void actor_break(struct actor *actor, uint64_t position);
 
 /* So many pages of its file wait for a checkpoint that it should get one. */
 bool actor_is_heavy(const struct actor *actor);

@@ -18,6 +18,9 @@
 
 enum { BOOKKEEPING_FORMAT = 1 };
 
+/* Their names, as a list in SQL. */
+#define BOOKKEEPING_TABLES "'_sync_meta', '_sync_collections', '_sync_log', '_sync_receipts', '_sync_migrations'"
+
 /* Creates the tables in a new file, in one transaction. */
 enum err bookkeeping_create(struct database *database, struct buf *ret_why);
 

@@ -89,7 +89,7 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
     (void)old_rowid;
     (void)new_rowid;
     const struct kind_table *table = find_table(capture, name);
-    if (table == NULL || capture->failed != SQLITE_OK)
+    if (table == NULL || capture->failed != SQLITE_OK || capture->is_too_large)
         return; /* a table of SQLite's own, or in vain */
     int code = rowchange_write(&capture->journal, &table->table, db, op);
     if (code == SQLITE_CONSTRAINT_NOTNULL)
@@ -98,11 +98,19 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
         capture->failed = code;
     else if (table->collection != NULL)
         add_changes(capture, table->collection, db, op);
+    capture->is_too_large = capture_bytes(capture) > capture->bytes_max;
+    if (capture->is_too_large)
+        sqlite3_interrupt(db);
+}
+
+size_t capture_bytes(const struct capture *capture)
+{
+    return capture->bytes.len + capture->journal.len;
 }
 
 void capture_init(struct capture *capture, const struct kind *kind, sqlite3 *db)
 {
-    *capture = (struct capture){.kind = kind};
+    *capture = (struct capture){.kind = kind, .bytes_max = CAPTURE_BYTES_MAX};
     sqlite3_preupdate_hook(db, on_change, capture);
 }
 
@@ -123,7 +131,7 @@ void capture_cut(struct capture *capture, struct capture_mark mark)
     capture->n = mark.n;
     capture->bytes.len = mark.bytes_len;
     capture->journal.len = mark.journal_len;
-    capture->has_bad_key = capture->has_bad_text = false;
+    capture->has_bad_key = capture->has_bad_text = capture->is_too_large = false;
 }
 
 void capture_clear(struct capture *capture)

@@ -23,8 +23,12 @@ struct change {
     uint64_t seq;           /* given by whoever writes the log */
 };
 
+/* Of what one turn's changes take in memory. A single transaction can come to it, as long as it is given. */
+enum { CAPTURE_BYTES_MAX = 256 << 20 };
+
 struct capture {
     const struct kind *kind;
+    size_t bytes_max;
     struct change *changes;
     size_t n, capacity;
     struct buf bytes;
@@ -33,6 +37,7 @@ struct capture {
     const char *last_name;
     bool has_bad_key;  /* a row was written whose key is NULL, or in a collection no text or empty: it cannot stand */
     bool has_bad_text; /* or one with text that is not UTF-8, so that no client could read it */
+    bool is_too_large; /* more was changed than `bytes_max` holds: the statement is interrupted */
     int failed;        /* SQLite's code, if it could not say what changed: this turn cannot be committed */
 };
 
@@ -42,6 +47,8 @@ struct capture_mark {
 
 void capture_init(struct capture *capture, const struct kind *kind, sqlite3 *db);
 void capture_release(struct capture *capture);
+
+size_t capture_bytes(const struct capture *capture);
 
 struct capture_mark capture_mark(const struct capture *capture);
 void capture_cut(struct capture *capture, struct capture_mark mark);

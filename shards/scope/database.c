@@ -1,11 +1,15 @@
 #include "shards/scope/database.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+
+enum { STEPS_A_LOOK = 1000 }; /* of SQLite's machine, between two looks at the clock: some 10 us */
 
 static const char NO_PRAGMA[] = "no PRAGMA, ATTACH, ANALYZE or temporary tables and triggers";
 
@@ -179,6 +183,12 @@ static void harden(sqlite3 *db)
         sqlite3_db_config(db, OPTIONS[i].option, OPTIONS[i].value, NULL);
 }
 
+static int is_time_up(void *arg)
+{
+    const struct database *database = arg;
+    return database->until_us != 0 && clock_mono_us() >= database->until_us;
+}
+
 /* A table-valued function declares its columns when it is first used, as a change of the schema, which the authorizer
  * could not tell from an app's. Those that an app may use are therefore used here; all others stay out of its reach. */
 static const char TABLE_FUNCTIONS[] = "SELECT 1 FROM json_each('[]'), json_tree('[]')";
@@ -200,13 +210,15 @@ enum err database_open(struct database *database, const char *path, bool create,
         code = sqlite3_exec(database->db, SETTINGS, NULL, NULL, NULL);
     if (code != SQLITE_OK) {
         buf_printf(ret_why, "%s: %s", path, database->db == NULL ? "out of memory" : sqlite3_errmsg(database->db));
+        int error = database->db == NULL ? 0 : sqlite3_system_errno(database->db);
         database_close(database);
-        return database_err(code);
+        return code == SQLITE_CANTOPEN && (error == ENOSPC || error == EDQUOT) ? ERR_FULL : database_err(code);
     }
     harden(database->db);
     add_functions(database);
     sqlite3_exec(database->db, TABLE_FUNCTIONS, NULL, NULL, NULL);
     sqlite3_set_authorizer(database->db, authorize, database);
+    sqlite3_progress_handler(database->db, STEPS_A_LOOK, is_time_up, database);
     return ERR_OK;
 }
 
@@ -294,6 +306,8 @@ enum err database_err(int code)
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
         return ERR_IO;
+    case SQLITE_INTERRUPT:
+        return ERR_TIMEOUT;
     default:
         return ERR_INVALID;
     }

@@ -37,6 +37,7 @@ struct database {
     enum sql_kind preparing;
     const char *denied; /* why the authorizer last said no */
     struct sql_context context;
+    int64_t until_us; /* a statement that runs then is interrupted; 0: none is */
 };
 
 /* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. */
@@ -52,7 +53,7 @@ enum err database_run(struct database *database, enum sql_kind kind, const char 
 /* Steps a statement to its end and resets it: SQLITE_OK or the extended error code. */
 int statement_run(sqlite3_stmt *statement);
 
-/* ERR_FULL, ERR_DAMAGED or ERR_IO. */
+/* ERR_FULL, ERR_DAMAGED, ERR_IO, or ERR_TIMEOUT of a statement that was interrupted. */
 enum err database_err(int code);
 
 #endif

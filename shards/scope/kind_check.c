@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shards/scope/bookkeeping.h"
+
 /* Where a mistake is: `kinds.room.collections.messages`, for the messages. */
 struct place {
     const struct app *app;
@@ -142,6 +144,19 @@ static void check_rollback(const struct place *place, struct database *database)
     sqlite3_finalize(read);
 }
 
+/* What ALTER TABLE ... RENAME TO names its table, the authorizer is not told. */
+static void check_reserved_names(const struct place *place, struct database *database)
+{
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS,
+                                          "SELECT name FROM sqlite_schema WHERE name LIKE '\\_sync\\_%' ESCAPE '\\'"
+                                          " AND name NOT IN (" BOOKKEEPING_TABLES ")",
+                                          NULL);
+    while (sqlite3_step(read) == SQLITE_ROW)
+        COMPLAIN_TABLE(place, (const char *)sqlite3_column_text(read, 0), "%s",
+                       "names that start with _sync_ are the server's; choose another");
+    sqlite3_finalize(read);
+}
+
 static bool is_table(struct database *database, const char *name)
 {
     sqlite3_stmt *find =
@@ -220,6 +235,7 @@ bool kind_check_tables(const struct kind *kind, const struct app *app, struct da
     size_t before = problems->n;
     check_all_tables(&place, database);
     check_rollback(&place, database);
+    check_reserved_names(&place, database);
     for (size_t i = 0; i < kind->def->n_collections; i++)
         check_collection(&place, &kind->def->collections[i], database);
     return problems->n == before;

@@ -135,6 +135,15 @@ static enum err count_applied(const struct migrations *migrations, struct databa
     return err;
 }
 
+bool migrations_are_pending(const struct migrations *migrations, struct database *database)
+{
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS, "SELECT count(*) FROM _sync_migrations", NULL);
+    bool pending = read == NULL || sqlite3_step(read) != SQLITE_ROW ||
+                   sqlite3_column_int64(read, 0) < (sqlite3_int64)migrations->n;
+    sqlite3_finalize(read);
+    return pending;
+}
+
 static enum err remember(struct database *database, const struct migration *migration, size_t number)
 {
     sqlite3_stmt *write = database_prepare(

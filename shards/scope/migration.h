@@ -29,6 +29,9 @@ struct migrations {
 bool migrations_load(struct migrations *migrations, const char *app_dir, const char *folder, struct problems *problems);
 void migrations_release(struct migrations *migrations);
 
+/* Whether some have not run yet. */
+bool migrations_are_pending(const struct migrations *migrations, struct database *database);
+
 /* Runs what has not run yet. On failure `ret_why` says which file and why, and nothing of that file remains. */
 enum err migrations_apply(const struct migrations *migrations, struct database *database, struct buf *ret_why);
 

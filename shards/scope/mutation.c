@@ -27,12 +27,15 @@ struct step {
 
 static const char *const OP_NAMES[] = {[OP_INSERT] = "insert", [OP_UPDATE] = "update", [OP_DELETE] = "delete"};
 
-enum err mutation_judge(struct scope_file *file, int code, struct outcome *outcome)
+static enum err judge(struct scope_file *file, int code, struct outcome *outcome)
 {
-    if (sqlite3_get_autocommit(file->database.db))
-        return ERR_INVALID; /* SQLite has left the transaction: what the others of the turn wrote is gone too */
     switch (code & 0xff) {
     case SQLITE_OK:
+        return ERR_OK;
+    case SQLITE_INTERRUPT:
+        if (!file->capture.is_too_large)
+            return ERR_TIMEOUT;
+        outcome_reject(outcome, REJECT_LIMIT_EXCEEDED, "its changes take more than %zu bytes", file->capture.bytes_max);
         return ERR_OK;
     case SQLITE_CONSTRAINT:
         outcome_reject(outcome, REJECT_CONSTRAINT, "%s", sqlite3_errmsg(file->database.db));
@@ -51,6 +54,16 @@ enum err mutation_judge(struct scope_file *file, int code, struct outcome *outco
         outcome_reject(outcome, REJECT_EXECUTE_FAILED, "mutation failed");
         return ERR_OK;
     }
+}
+
+enum err mutation_judge(struct scope_file *file, int code, struct outcome *outcome)
+{
+    enum err err = judge(file, code, outcome);
+    if (err != ERR_OK || scope_file_is_in_transaction(file))
+        return err;
+    if (!outcome->is_rejected)
+        outcome_reject(outcome, REJECT_EXECUTE_FAILED, "mutation failed");
+    return ERR_ABORTED; /* what the others of the turn wrote is gone too */
 }
 
 /* NULL if there is nothing to do or to ask (ERR_OK), or if the file failed. */

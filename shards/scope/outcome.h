@@ -11,11 +11,11 @@
 
 /* Zeroed is a commit without a result, as yet without a position. */
 struct outcome {
-    bool is_rejected;
-    uint64_t seq;       /* the transaction's own last position; 0: the rules never saw it */
-    const char *code;   /* of a rejection, or NULL; one of the names below */
-    struct buf message; /* of a rejection */
-    struct buf result;  /* of a commit: an encoded value, or empty */
+    bool is_rejected, is_replay; /* `is_replay`: its receipt said so */
+    uint64_t seq;                /* the transaction's own last position; 0: the rules never saw it */
+    const char *code;            /* of a rejection, or NULL; one of the names below */
+    struct buf message;          /* of a rejection */
+    struct buf result;           /* of a commit: an encoded value, or empty */
 };
 
 /* The codes of a rejection, as they stand on the wire. */

@@ -36,9 +36,11 @@ enum err receipts_find(struct receipts *receipts, const struct claims *claims, s
     bind_identity(find, claims, tx);
     int code = sqlite3_step(find);
     if (code == SQLITE_ROW) {
+        ret_outcome->is_replay = true;
         ret_outcome->seq = (uint64_t)sqlite3_column_int64(find, SEQ);
         ret_outcome->code = outcome_known_code((const char *)sqlite3_column_text(find, CODE));
         ret_outcome->is_rejected = sqlite3_column_type(find, MESSAGE) != SQLITE_NULL;
+        ret_outcome->message.len = ret_outcome->result.len = 0;
         buf_append_slice(&ret_outcome->message, column_slice(find, MESSAGE));
         buf_append_slice(&ret_outcome->result, column_slice(find, RESULT));
     }

@@ -225,13 +225,15 @@ static enum err rely_on_journal(struct scope_file *file, struct buf *ret_why)
     return err;
 }
 
-static enum err set_up(struct scope_file *file, bool has_leftover, int64_t now_ms, struct buf *ret_why)
+static enum err set_up(struct scope_file *file, bool has_leftover, bool is_quick, int64_t now_ms, struct buf *ret_why)
 {
     enum err err = has_leftover ? scope_file_checkpoint(file) : ERR_OK;
     if (err != ERR_OK)
         buf_printf(ret_why, "what it holds cannot be made durable: %s", sqlite3_errmsg(file->database.db));
     if (err == ERR_OK)
         err = read_meta(file, ret_why);
+    if (err == ERR_OK && is_quick && migrations_are_pending(&file->kind->migrations, &file->database))
+        err = ERR_TIMEOUT;
     if (err != ERR_OK)
         return err;
     err = migrations_apply(&file->kind->migrations, &file->database, ret_why);
@@ -282,29 +284,42 @@ static enum err find_file(const char *path, struct buf *ret_why)
     return ERR_IO;
 }
 
-enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
-                         int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
+static enum err open_found(const char *path, const struct scope_name *name, const struct kind *kind, bool is_quick,
+                           int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
 {
-    enum err err = is_marked_damaged(path, ret_why) ? ERR_DAMAGED : find_file(path, ret_why);
-    if (err == ERR_NOT_FOUND && create)
-        err = create_file(path, name, ret_why);
-    if (err != ERR_OK)
-        return err;
+    bool has_leftover = has_wal(path);
+    if (has_leftover && is_quick)
+        return ERR_TIMEOUT;
     struct scope_file *file = mem_zero(1, sizeof *file);
     file->name = name;
     file->kind = kind;
     file->collections = mem_zero(kind->n_collections + 1, sizeof *file->collections);
     file->commands = mem_zero(kind->n_commands + 1, sizeof *file->commands);
-    bool has_leftover = has_wal(path);
-    err = database_open(&file->database, path, false, ret_why);
+    enum err err = database_open(&file->database, path, false, ret_why);
     if (err == ERR_OK)
-        err = set_up(file, has_leftover, now_ms, ret_why);
+        err = set_up(file, has_leftover, is_quick, now_ms, ret_why);
     file->database.context.scope_id = name->id;
     if (err == ERR_OK)
         *ret_file = file;
     else
         scope_file_close(file);
     return err;
+}
+
+enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
+                         int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
+{
+    enum err err = is_marked_damaged(path, ret_why) ? ERR_DAMAGED : find_file(path, ret_why);
+    if (err == ERR_NOT_FOUND && create)
+        err = create_file(path, name, ret_why);
+    return err == ERR_OK ? open_found(path, name, kind, false, now_ms, ret_file, ret_why) : err;
+}
+
+enum err scope_file_open_quickly(const char *path, const struct scope_name *name, const struct kind *kind,
+                                 int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
+{
+    enum err err = is_marked_damaged(path, ret_why) ? ERR_DAMAGED : find_file(path, ret_why);
+    return err == ERR_OK ? open_found(path, name, kind, true, now_ms, ret_file, ret_why) : err;
 }
 
 static void finalize_collection(struct collection_statements *statements)
@@ -348,6 +363,12 @@ void scope_file_close(struct scope_file *file)
     free(file);
 }
 
+void scope_file_abandon(struct scope_file *file)
+{
+    sqlite3_db_config(file->database.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    scope_file_close(file);
+}
+
 bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,
                      const struct claims *claims, int64_t now_ms, sqlite3_stmt **cached)
 {
@@ -364,14 +385,15 @@ bool database_allows(struct database *database, const struct kind *kind, struct 
     return allowed;
 }
 
-bool scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms)
+enum err scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms, int64_t until_us,
+                           bool *ret_allowed)
 {
     struct database *database = &file->database;
-    bool allowed = database_allows(database, file->kind, database->context.scope_id, claims, now_ms, &file->open);
-    enum err err = allowed ? ERR_OK : database_err(sqlite3_errcode(database->db));
-    if (!allowed && err != ERR_INVALID) /* that is a no, or a rule that cannot be computed */
-        file->failed = err;
-    return allowed;
+    database->until_us = until_us;
+    *ret_allowed = database_allows(database, file->kind, database->context.scope_id, claims, now_ms, &file->open);
+    database->until_us = 0;
+    enum err err = *ret_allowed ? ERR_OK : database_err(sqlite3_errcode(database->db));
+    return err == ERR_INVALID ? ERR_OK : err; /* that is a no, or a rule that cannot be computed */
 }
 
 sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collection *collection,
@@ -417,6 +439,24 @@ sqlite3_stmt *scope_file_update(struct scope_file *file, const struct collection
     memcpy(update->columns, columns, len);
     update->statement = prepare_update(file, collection, columns);
     return update->statement;
+}
+
+bool scope_file_is_in_transaction(const struct scope_file *file)
+{
+    return !sqlite3_get_autocommit(file->database.db);
+}
+
+enum err scope_file_begin(struct scope_file *file)
+{
+    file->begun = changelog_mark(&file->log);
+    return scope_file_run(file, TRANSACTION_BEGIN);
+}
+
+enum err scope_file_rollback(struct scope_file *file)
+{
+    capture_clear(&file->capture);
+    changelog_cut(&file->log, file->begun);
+    return scope_file_is_in_transaction(file) ? scope_file_run(file, TRANSACTION_ROLLBACK) : ERR_OK;
 }
 
 enum err scope_file_run(struct scope_file *file, enum transaction_sql which)

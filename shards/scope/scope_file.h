@@ -64,7 +64,8 @@ struct scope_file {
     struct command_statements *commands;
     sqlite3_stmt *open;
     sqlite3_stmt *transaction[TRANSACTION_SQL_N];
-    sqlite3_backup *copying; /* or NULL */
+    struct changelog_mark begun; /* where the log stood when the transaction that is open began */
+    sqlite3_backup *copying;     /* or NULL */
     enum err failed; /* something could not be prepared or read: what came of it, at the end of it, is no answer */
 };
 
@@ -80,8 +81,17 @@ enum err scope_file_open(const char *path, const struct scope_name *name, const 
                          int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why);
 void scope_file_close(struct scope_file *file);
 
-/* Whether `open` lets these claims in. */
-bool scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms);
+/* Closes it as a crash would: what waits for a checkpoint waits for the next one who opens it. */
+void scope_file_abandon(struct scope_file *file);
+
+/* Opens the file if that takes no time worth mentioning. ERR_TIMEOUT if there is more to do than to read it: a
+ * migration, or a checkpoint of what a crash has left. */
+enum err scope_file_open_quickly(const char *path, const struct scope_name *name, const struct kind *kind,
+                                 int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why);
+
+/* Whether `open` lets these claims in. ERR_TIMEOUT if it has not said so by `until_us` (unless that is 0). */
+enum err scope_file_allows(struct scope_file *file, const struct claims *claims, int64_t now_ms, int64_t until_us,
+                           bool *ret_allowed);
 
 /* A statement of a collection, prepared by now; NULL if there is nothing to do or ask, or if the file has failed. */
 sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collection *collection,
@@ -89,6 +99,11 @@ sqlite3_stmt *scope_file_statement(struct scope_file *file, const struct collect
 
 /* An UPDATE that sets the columns for which `columns` is true: parameters ?1.. by column number + 1, the key last. */
 sqlite3_stmt *scope_file_update(struct scope_file *file, const struct collection *collection, const bool *columns);
+
+/* Begins the turn's transaction; takes it back, also when SQLite has done so already. */
+enum err scope_file_begin(struct scope_file *file);
+enum err scope_file_rollback(struct scope_file *file);
+bool scope_file_is_in_transaction(const struct scope_file *file);
 
 /* Runs a transaction statement. */
 enum err scope_file_run(struct scope_file *file, enum transaction_sql which);

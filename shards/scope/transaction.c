@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-#include "base/metrics.h"
 #include "shards/scope/command.h"
 #include "shards/scope/mutation.h"
 
@@ -17,6 +16,8 @@ static void check_deferred(struct scope_file *file, struct outcome *outcome)
         outcome_reject(outcome, REJECT_CONSTRAINT, "a row's key must not be NULL; in a collection, a text, not empty");
     else if (file->capture.has_bad_text)
         outcome_reject(outcome, REJECT_CONSTRAINT, "text must be UTF-8");
+    else if (file->capture.is_too_large) /* the statement was done before it could be interrupted */
+        mutation_judge(file, SQLITE_INTERRUPT, outcome);
 }
 
 static enum err run_statements(struct scope_file *file, const struct frame *frame, struct outcome *outcome)
@@ -46,41 +47,62 @@ static enum err take_positions(struct scope_file *file, size_t first, int64_t no
     return err;
 }
 
+/* Only the app's SQL has a time limit: what the server writes for it is short, and must not be cut. */
+static enum err run_in_time(struct scope_file *file, const struct claims *claims, const struct frame *frame,
+                            int64_t now_ms, int64_t until_us, struct outcome *outcome)
+{
+    file->database.context.claims = claims;
+    file->database.context.now_ms = now_ms;
+    file->database.until_us = until_us;
+    enum err err = run_statements(file, frame, outcome);
+    file->database.until_us = 0;
+    file->database.context.claims = NULL;
+    return err;
+}
+
+static enum err take_back(struct scope_file *file, struct capture_mark mark)
+{
+    capture_cut(&file->capture, mark);
+    return scope_file_run(file, SAVEPOINT_ROLLBACK);
+}
+
+/* The time was up. If that was in a write, SQLite has taken back the whole turn, else there is only this one. */
+static enum err give_up(struct scope_file *file, struct capture_mark mark)
+{
+    if (!scope_file_is_in_transaction(file))
+        return ERR_TIMEOUT;
+    enum err err = take_back(file, mark);
+    if (err == ERR_OK)
+        err = scope_file_run(file, SAVEPOINT_RELEASE);
+    return err == ERR_OK ? ERR_TIMEOUT : err;
+}
+
 static enum err decide_new(struct scope_file *file, const struct claims *claims, const struct frame *frame,
-                           int64_t now_ms, struct outcome *outcome)
+                           int64_t now_ms, int64_t until_us, struct outcome *outcome)
 {
     struct capture_mark mark = capture_mark(&file->capture);
+    bool is_settled = outcome->is_rejected;
     enum err err = scope_file_run(file, SAVEPOINT_BEGIN);
-    if (err == ERR_OK)
-        err = run_statements(file, frame, outcome);
-    if (err == ERR_OK && outcome->is_rejected) {
-        err = scope_file_run(file, SAVEPOINT_ROLLBACK);
-        capture_cut(&file->capture, mark);
-    }
+    if (err == ERR_OK && !is_settled)
+        err = run_in_time(file, claims, frame, now_ms, until_us, outcome);
+    if (err == ERR_TIMEOUT)
+        return give_up(file, mark);
+    if (err == ERR_OK && outcome->is_rejected && !is_settled)
+        err = take_back(file, mark);
     if (err == ERR_OK)
         err = take_positions(file, mark.n, now_ms, outcome);
     if (err == ERR_OK)
         err = receipts_put(&file->receipts, claims, frame->id, outcome, now_ms);
     if (err == ERR_OK)
         err = scope_file_run(file, SAVEPOINT_RELEASE);
-    if (err == ERR_OK)
-        metric_add(outcome->is_rejected ? METRIC_SHARD_REJECTED : METRIC_SHARD_COMMITTED, 1);
     return err;
 }
 
 enum err transaction_decide(struct scope_file *file, const struct claims *claims, const struct frame *frame,
-                            int64_t now_ms, struct outcome *ret_outcome)
+                            int64_t now_ms, int64_t until_us, struct outcome *outcome)
 {
     assert(frame->type == FRAME_MUT || frame->type == FRAME_CALL);
     assert(claims->subject != NULL); /* others were refused before a file was opened for them */
-    enum err err = receipts_find(&file->receipts, claims, frame->id, ret_outcome);
-    if (err == ERR_OK)
-        metric_add(METRIC_SHARD_REPLAYED, 1);
-    if (err != ERR_NOT_FOUND)
-        return err;
-    file->database.context.claims = claims;
-    file->database.context.now_ms = now_ms;
-    err = decide_new(file, claims, frame, now_ms, ret_outcome);
-    file->database.context.claims = NULL;
-    return err;
+    enum err err = receipts_find(&file->receipts, claims, frame->id, outcome);
+    return err == ERR_NOT_FOUND ? decide_new(file, claims, frame, now_ms, until_us, outcome) : err;
 }

@@ -10,8 +10,13 @@
 #include "proto/frame.h"
 #include "shards/scope/scope_file.h"
 
-/* ERR_OK: `ret_outcome` is decided. Anything else: the file failed, and the turn's transaction must be rolled back. */
+/* The app's SQL runs until `until_us`, or with 0 for as long as it likes. An outcome that is a rejection already
+ * stands: nothing of the frame is run, but position and receipt are its.
+ *
+ * ERR_OK: the outcome is decided. ERR_TIMEOUT: the time was up, and nothing of it stands. ERR_ABORTED: its SQL has
+ * ended the turn's transaction; the outcome is the rejection that it gets for that. Anything else: the file failed.
+ * After all but ERR_OK the turn's transaction may be gone, with what others wrote. */
 enum err transaction_decide(struct scope_file *file, const struct claims *claims, const struct frame *frame,
-                            int64_t now_ms, struct outcome *ret_outcome);
+                            int64_t now_ms, int64_t until_us, struct outcome *outcome);
 
 #endif

@@ -86,8 +86,7 @@ static void read_keys(struct keyset *keyset, const cJSON *json, const char *path
         return;
     }
     size_t i = 0;
-    cJSON_ArrayForEach(jwk, keys)
-    {
+    cJSON_ArrayForEach(jwk, keys) {
         const char *problem = read_key(keyset, jwk, &keyset->keys[keyset->n]);
         if (problem != NULL)
             problems_add(problems, "%s: keys[%zu]: %s", path, i, problem);

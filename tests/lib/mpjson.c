@@ -121,8 +121,7 @@ static void write_map(const cJSON *json, struct buf *buf)
     } else {
         assert(tag[0] != '$');
         mp_write_map(buf, (uint32_t)cJSON_GetArraySize(json));
-        cJSON_ArrayForEach(item, json)
-        {
+        cJSON_ArrayForEach(item, json) {
             mp_write_str(buf, slice_str(item->string));
             mpjson_write(item, buf);
         }
@@ -153,8 +152,7 @@ void mpjson_write(const cJSON *json, struct buf *buf)
     } else {
         assert(cJSON_IsArray(json));
         mp_write_array(buf, (uint32_t)cJSON_GetArraySize(json));
-        cJSON_ArrayForEach(item, json)
-        {
+        cJSON_ArrayForEach(item, json) {
             mpjson_write(item, buf);
         }
     }

@@ -75,13 +75,13 @@ void scope_become(struct scope *scope, const char *claims)
 static void begin(struct scope *scope)
 {
     capture_clear(&scope->file->capture);
-    enum err err = scope_file_run(scope->file, TRANSACTION_BEGIN);
+    enum err err = scope_file_begin(scope->file);
     assert(err == ERR_OK);
 }
 
 static void end(struct scope *scope, enum err err)
 {
-    err = scope_file_run(scope->file, err == ERR_OK ? TRANSACTION_COMMIT : TRANSACTION_ROLLBACK);
+    err = err == ERR_OK ? scope_file_run(scope->file, TRANSACTION_COMMIT) : scope_file_rollback(scope->file);
     assert(err == ERR_OK);
 }
 
@@ -123,7 +123,7 @@ const char *scope_decide(struct scope *scope, const char *frame_json)
     assert(decoded);
     if (is_turn)
         begin(scope);
-    enum err err = transaction_decide(scope->file, &scope->claims, &frame, scope->now_ms, &outcome);
+    enum err err = transaction_decide(scope->file, &scope->claims, &frame, scope->now_ms, 0, &outcome);
     if (is_turn)
         end(scope, err);
     buf_release(&message);

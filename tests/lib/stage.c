@@ -12,7 +12,7 @@
 
 /* ---- what the stage stands in for ---- */
 
-int64_t stage_wall_ms = 1800000000000, stage_mono_us = 1000000;
+int64_t stage_wall_ms = 1800000000000, stage_mono_us = 1000000, stage_look_us;
 unsigned stage_n_records;
 
 int64_t clock_wall_ms(void)
@@ -22,7 +22,7 @@ int64_t clock_wall_ms(void)
 
 int64_t clock_mono_us(void)
 {
-    return stage_mono_us;
+    return stage_mono_us += stage_look_us;
 }
 
 struct buf *journal_begin(struct journal *journal)
@@ -45,6 +45,13 @@ uint64_t journal_position(const struct journal *journal)
     return stage_n_records;
 }
 
+const struct journal_options *journal_options(const struct journal *journal)
+{
+    static const struct journal_options options = {16 << 20, 8 << 20, 32 << 20};
+    (void)journal;
+    return &options;
+}
+
 static bool allows_blank(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms)
 {
@@ -57,6 +64,12 @@ static bool allows_blank(void *shard, const struct kind *kind, const struct scop
     sqlite3_finalize(open);
     database_close(&database);
     return allowed;
+}
+
+void helper_ask(struct helper *helper, struct job *job)
+{
+    (void)helper;
+    assert(job->work != NULL); /* stage_help has it done */
 }
 
 /* ---- the beginning and the end ---- */
@@ -297,6 +310,15 @@ static void hear(struct stage *stage, struct channel *channel)
     channel->collected.len = 0;
 }
 
+void stage_help(struct stage *stage)
+{
+    stage->n_jobs++;
+    stage->actor->job.work(&stage->actor->job);
+    stage->actor->job.done(&stage->actor->job);
+    list_remove(&stage->actor->dirty_link);
+    actor_decide(stage->actor);
+}
+
 /* The shard's turn, as far as this scope is concerned. */
 void stage_turn(struct stage *stage)
 {
@@ -304,6 +326,8 @@ void stage_turn(struct stage *stage)
     bool had_file = stage->actor->feed.file != NULL;
     list_remove(&stage->actor->dirty_link);
     actor_decide(stage->actor);
+    while (stage->actor->is_away && !stage->is_helper_held)
+        stage_help(stage);
     if (!had_file && stage->base == 0 && stage->actor->feed.file != NULL)
         stage->base = stage->actor->feed.file->log.floors[0];
     if (actor_release(stage->actor))

@@ -33,10 +33,13 @@ struct stage {
     struct actor *actor;
     struct channel *channel;
     uint64_t base;
+    bool is_helper_held; /* jobs for the helper thread wait for stage_help; else they are done in the turn */
+    unsigned n_jobs;     /* that it has done */
     struct buf heard[STAGE_SESSIONS]; /* since it was last asked for */
 };
 
 extern int64_t stage_wall_ms, stage_mono_us; /* the time */
+extern int64_t stage_look_us;                /* how much later it is each time that somebody looks at stage_mono_us */
 extern unsigned stage_n_records;             /* that the journal was given */
 
 /* The arguments of room_open; `open` lets all in unless the definition says otherwise. */
@@ -62,6 +65,9 @@ void stage_set_credit(struct stage *stage, uint32_t session, int64_t bytes);
 
 /* Decides what waits, in one turn, and gives the sessions what they are owed. */
 void stage_turn(struct stage *stage);
+
+/* Does the job that the actor is away for, and decides on. */
+void stage_help(struct stage *stage);
 
 /* What a session has heard since the last call. Borrowed until the next one. */
 const char *stage_heard(struct stage *stage, uint32_t session);

@@ -67,6 +67,8 @@ static void test_migrations_that_do_not_run(void **state)
          "changes)\n"},
         {COLLECTION(""), "CREATE TABLE _sync_notes(id TEXT PRIMARY KEY);",
          "room/0001_tables.sql: not authorized (names that start with _sync_ are the server's)\n"},
+        {COLLECTION(""), NOTES "CREATE TABLE mine(id TEXT PRIMARY KEY); ALTER TABLE mine RENAME TO _Sync_notes;",
+         "room: table _Sync_notes: names that start with _sync_ are the server's; choose another\n"},
     };
     CHECK_MISTAKES(MISTAKES);
 }

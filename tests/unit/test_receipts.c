@@ -142,7 +142,7 @@ static void test_a_failing_read_is_not_taken_for_none(void **state)
     struct outcome outcome = {0};
     put(desk, SLICE("t1"), &(struct outcome){.seq = 5});
     sqlite3_progress_handler(desk->database.db, 1, stop, NULL);
-    assert_int_equal(receipts_find(&desk->receipts, &desk->ann, SLICE("t1"), &outcome), ERR_INVALID);
+    assert_int_equal(receipts_find(&desk->receipts, &desk->ann, SLICE("t1"), &outcome), ERR_TIMEOUT);
     sqlite3_progress_handler(desk->database.db, 0, NULL, NULL);
 }
 

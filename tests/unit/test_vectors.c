@@ -157,8 +157,7 @@ static cJSON *known_object(const cJSON *json)
 {
     cJSON *object = cJSON_CreateObject();
     const cJSON *item;
-    cJSON_ArrayForEach(item, json)
-    {
+    cJSON_ArrayForEach(item, json) {
         cJSON_AddItemToObject(object, item->string, known_json(item));
     }
     return object;
@@ -168,8 +167,7 @@ static cJSON *known_array(const cJSON *json)
 {
     cJSON *array = cJSON_CreateArray();
     const cJSON *item;
-    cJSON_ArrayForEach(item, json)
-    {
+    cJSON_ArrayForEach(item, json) {
         cJSON_AddItemToArray(array, known_json(item));
     }
     return array;
@@ -210,8 +208,7 @@ static void know_columns(cJSON *object, const char *name)
     cJSON *columns = cJSON_GetObjectItemCaseSensitive(object, name), *column;
     if (columns == NULL)
         return;
-    cJSON_ArrayForEach(column, columns)
-    {
+    cJSON_ArrayForEach(column, columns) {
         const cJSON *time = cJSON_GetObjectItemCaseSensitive(column, "$time");
         if (time == NULL)
             continue;
@@ -239,8 +236,7 @@ static cJSON *known_frame(const cJSON *description)
         if (strcmp(text_of(frame, "t"), FIELDS[i][0]) == 0)
             keep_only(frame, FIELDS[i][1]);
     know_columns(frame, "args");
-    cJSON_ArrayForEach(op, cJSON_GetObjectItemCaseSensitive(frame, "ops"))
-    {
+    cJSON_ArrayForEach(op, cJSON_GetObjectItemCaseSensitive(frame, "ops")) {
         keep_only(op, " type key cols ");
         know_columns(op, "cols");
     }
@@ -274,8 +270,7 @@ static void test_every_client_frame_is_read_as_described(void **state)
     (void)state;
     cJSON *vectors = load("client.json");
     const cJSON *vector;
-    cJSON_ArrayForEach(vector, vectors)
-    {
+    cJSON_ArrayForEach(vector, vectors) {
         check_decoded(vector);
     }
     cJSON_Delete(vectors);
@@ -286,8 +281,7 @@ static void test_every_malformed_message_is_dropped_or_left_to_be_refused(void *
     (void)state;
     cJSON *vectors = load("malformed.json");
     const cJSON *vector;
-    cJSON_ArrayForEach(vector, vectors)
-    {
+    cJSON_ArrayForEach(vector, vectors) {
         if (strcmp(text_of(vector, "outcome"), "decoded") == 0) {
             check_decoded(vector);
             continue;
@@ -352,8 +346,7 @@ static void parts_init(struct parts *parts, const cJSON *frame)
     encode_field(frame, "result", &parts->result);
     seq_parse(slice_str(text_of(frame, "seq")), &parts->seq);
     const cJSON *row;
-    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(frame, "rows"))
-    {
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(frame, "rows")) {
         mpjson_write(row, &parts->rows);
         parts->n_rows++;
     }
@@ -449,8 +442,7 @@ static void test_every_server_frame_is_written_byte_for_byte(void **state)
     (void)state;
     cJSON *vectors = load("server.json");
     const cJSON *vector;
-    cJSON_ArrayForEach(vector, vectors)
-    {
+    cJSON_ArrayForEach(vector, vectors) {
         struct buf expected = {0}, actual = {0};
         mpjson_bytes(text_of(vector, "bytes"), &expected);
         encode(cJSON_GetObjectItemCaseSensitive(vector, "frame"), &actual);
