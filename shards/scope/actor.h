@@ -70,7 +70,6 @@ struct actor {
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
     bool is_suspended;     /* its file is being replaced: nothing opens it */
-    bool is_broken;        /* the journal lost some of it: the file is closed when it is back */
     bool is_held;          /* an operator's request works on it: it stays, though nobody is there */
 };
 
