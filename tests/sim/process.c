@@ -112,7 +112,14 @@ static void start_router(void *arg)
 static void start_worker(void *arg)
 {
     struct problems problems = {0};
-    struct worker_options options = {app_now->dir, DATA_DIR, RUN_DIR, world.options.n_shards, -1};
+    struct worker_options options = {
+        .app_dir = app_now->dir,
+        .data_dir = DATA_DIR,
+        .run_dir = RUN_DIR,
+        .n_shards = world.options.n_shards,
+        .ready_fd = -1,
+        .journal = {.segment_bytes = 64 << 10}, /* so that they are used again */
+    };
     (void)arg;
     sqlite3_randomness(0, NULL); /* a new process knows nothing of the old one's numbers */
     if (!shards_open(&options, app_now->app, app_now->kinds, shards, &problems)) {
