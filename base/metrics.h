@@ -38,6 +38,11 @@
     X(SHARD_REPLAYED, "skerry_shard_replayed_total", "counter", "receipts sent again")                                 \
     X(SHARD_RESETS, "skerry_shard_resets_total", "counter", "resets sent, refusals included")                          \
     X(SHARD_SUBS_REFUSED, "skerry_shard_subs_refused_total", "counter", "subscriptions refused")                       \
+    X(SHARD_JOURNAL_BREAKS, "skerry_shard_journal_breaks_total", "counter",                                            \
+      "writes and syncs of journals that failed")                                                                      \
+    X(SHARD_JOURNALS_BROKEN, "skerry_shard_journals_broken", "gauge", "journals that wait for a disk that takes them") \
+    X(SHARD_JOURNALS_SHORT, "skerry_shard_journals_short", "gauge", "journals that the disk has no more room for")     \
+    X(SHARD_JOURNAL_SEGMENTS, "skerry_shard_journal_segments", "gauge", "files of the journals")                       \
     X(SHARD_SCOPE_FAILURES, "skerry_shard_scope_failures_total", "counter", "scopes closed because a commit failed")   \
     X(SHARD_BACKUPS, "skerry_shard_backups_total", "counter", "backups of a scope that were sent")
 

@@ -62,6 +62,12 @@ void channel_end(struct channel *channel)
     actor_channel_ended(channel->actor, channel);
 }
 
+void channel_abort(struct channel *channel)
+{
+    if (channel->stream != NULL)
+        h2_stream_abort(channel->stream); /* which comes back as channel_end */
+}
+
 struct session *channel_find(const struct channel *channel, uint32_t id)
 {
     struct table_node *node = table_find(&channel->sessions, table_hash_number(id));

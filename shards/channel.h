@@ -47,6 +47,9 @@ bool channel_receive(struct channel *channel, struct slice data);
 /* The stream has ended: all its sessions will be detached. */
 void channel_end(struct channel *channel);
 
+/* Ends the stream, unless it has ended: the router tells its sessions to come back. */
+void channel_abort(struct channel *channel);
+
 /* From the gate: these bytes may leave. Empties `bytes`. */
 void channel_release(struct channel *channel, struct buf *bytes);
 

@@ -68,3 +68,12 @@ void gate_advance(struct gate *gate, uint64_t position)
         output_free(first);
     }
 }
+
+void gate_break(struct gate *gate)
+{
+    while (!list_is_empty(&gate->held)) {
+        struct channel *channel = LIST_ITEM(gate->held.next, struct output, link)->channel;
+        gate_drop(channel);
+        channel_abort(channel);
+    }
+}

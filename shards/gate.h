@@ -2,7 +2,8 @@
  * gate - holds outputs back until what they reveal is durable.
  *
  * An output is stamped with the journal position that it depends on, and leaves, in order, once that position is on
- * disk. An output whose channel ends meanwhile is dropped: nobody is there to see it.
+ * disk. An output whose channel ends meanwhile is dropped: nobody is there to see it. Breaking the gate drops all that
+ * it holds, because what it depends on is lost: nobody ever saw it.
  *
  * Thread: the shard that owns it.
  */
@@ -32,5 +33,9 @@ void gate_drop(struct channel *channel);
 
 /* Everything up to `position` is durable: what waited for it leaves. */
 void gate_advance(struct gate *gate, uint64_t position);
+
+/* What is held depends on what was lost: drops it, and ends the channels that it was for, whose sessions come back at
+ * their cursors. */
+void gate_break(struct gate *gate);
 
 #endif

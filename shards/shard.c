@@ -31,8 +31,7 @@ struct blank {
 
 enum {
     CHECKPOINTS_A_TURN = 2,
-    CHECKPOINT_DISTANCE = JOURNAL_SEGMENT_BYTES, /* bytes of journal that a file may need, before it is checkpointed */
-    CHECKPOINT_PRESSURE = 4 * CHECKPOINT_DISTANCE, /* for each so many there is one more checkpoint a turn */
+    CHECKPOINT_PRESSURE = 4, /* segments: for each so many there is one more checkpoint a turn */
 };
 
 struct shard {
@@ -45,6 +44,7 @@ struct shard {
     struct table actors;
     struct list dirty;
     struct list unsaved, heavy; /* actors */
+    int n_closing;              /* in this turn, with a checkpoint */
     struct list collecting;     /* channels */
     struct list bursts;         /* sessions */
     struct timer burst_timer;
@@ -194,10 +194,16 @@ static void decide(struct list *turn)
         actor_decide(LIST_ITEM(link, struct actor, dirty_link));
 }
 
-/* A scope that nobody uses closes; its file must be durable by itself first. */
+/* A scope that nobody uses closes; its file must be durable by itself first: a few a turn. */
 static void close_if_idle(struct shard *shard, struct actor *actor)
 {
-    if (!actor_is_idle(actor) || !actor_save(actor))
+    if (!actor_is_idle(actor))
+        return;
+    if (!list_is_empty(&actor->unsaved_link) && shard->n_closing++ >= CHECKPOINTS_A_TURN) {
+        actor_mark_dirty(actor);
+        return;
+    }
+    if (!actor_save(actor))
         return;
     table_remove(&shard->actors, &actor->node);
     actor_free(actor);
@@ -233,6 +239,18 @@ static void on_durable(void *arg)
     gate_advance(&shard->gate, journal_durable(shard->journal));
 }
 
+/* What the gate holds depends on what is lost, and so may files be: each is opened again when it is needed. */
+static void on_broken(void *arg)
+{
+    struct shard *shard = arg;
+    uint64_t position = journal_position(shard->journal);
+    gate_break(&shard->gate);
+    LIST_FOREACH(link, &shard->unsaved)
+        actor_break(LIST_ITEM(link, struct actor, unsaved_link), position);
+}
+
+static const struct journal_handlers JOURNAL_HANDLERS = {on_durable, on_broken};
+
 /* Of files with much in their write-ahead log. */
 static void save_heavy(struct shard *shard, int64_t now_us)
 {
@@ -247,11 +265,11 @@ static void save_heavy(struct shard *shard, int64_t now_us)
 /* Of those that keep the oldest segments. One that fails is passed over for a while: the others go on. */
 static void save_oldest(struct shard *shard, uint64_t position, int64_t now_us)
 {
-    uint64_t n = 0;
+    uint64_t n = 0, segment = journal_options(shard->journal)->segment_bytes;
     LIST_FOREACH_SAFE(link, &shard->unsaved) {
         struct actor *actor = LIST_ITEM(link, struct actor, unsaved_link);
         uint64_t distance = position - actor->unsaved_from;
-        if (distance <= CHECKPOINT_DISTANCE || n >= CHECKPOINTS_A_TURN + distance / CHECKPOINT_PRESSURE)
+        if (distance <= segment || n >= CHECKPOINTS_A_TURN + distance / segment / CHECKPOINT_PRESSURE)
             return;
         if (actor->save_after_us > now_us)
             continue;
@@ -291,6 +309,7 @@ static bool turn(void *arg)
     struct shard *shard = arg;
     struct list dirty;
     list_init(&dirty);
+    shard->n_closing = 0;
     if (!journal_is_full(shard->journal))
         list_move(&dirty, &shard->dirty);
     if (!list_is_empty(&dirty)) {
@@ -394,7 +413,7 @@ bool shard_open_journal(struct shard *shard, struct problems *problems)
     char *dir = NULL;
     if (asprintf(&dir, "%s/journal/%u", shard->options.data_dir, shard->options.number) < 0)
         abort();
-    shard->journal = journal_open(dir, shard->loop, on_durable, shard, problems);
+    shard->journal = journal_open(dir, &shard->options.journal, shard->loop, &JOURNAL_HANDLERS, shard, problems);
     shard->host.journal = shard->journal;
     shard->console = console_new(&shard->console_host);
     free(dir);
@@ -420,6 +439,15 @@ static void free_actors(struct shard *shard)
     table_release(&shard->actors);
 }
 
+/* Whether nothing is left that only the journal holds. */
+static bool save_all(struct shard *shard)
+{
+    bool ok = true;
+    LIST_FOREACH_SAFE(link, &shard->unsaved)
+        ok = actor_save(LIST_ITEM(link, struct actor, unsaved_link)) && ok;
+    return ok;
+}
+
 static void free_blanks(struct shard *shard)
 {
     for (size_t i = 0; i < shard->options.app->n_kinds; i++) {
@@ -441,8 +469,9 @@ void shard_free(struct shard *shard)
     free_links(shard);
     console_free(shard->console);
     gate_release(&shard->gate);
+    bool is_saved = save_all(shard);
     free_actors(shard);
-    journal_close(shard->journal);
+    journal_close(shard->journal, is_saved);
     free_blanks(shard);
     timer_stop(&shard->burst_timer);
     timer_stop(&shard->accept_timer);

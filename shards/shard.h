@@ -3,7 +3,8 @@
  *
  * A turn: callbacks have collected; each dirty scope decides (one SQLite transaction); the journal takes the turn's
  * changes; sessions are given theirs; and the gate lets them out once the journal has them on disk. The loop does not
- * wait for that: the next turn goes on meanwhile.
+ * wait for that: the next turn goes on meanwhile. When the journal breaks, what it lost was never let out; scopes that
+ * hold it are closed and opened again, and sessions come back at their cursors.
  *
  * Thread: one of its own runs shard_run; shard_stop comes from any.
  */
@@ -12,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/problems.h"
+#include "shards/log/journal.h"
 #include "shards/scope/kind.h"
 
 struct shard;
@@ -22,6 +24,7 @@ struct shard_options {
     const char *run_dir; /* where its socket is */
     const struct app *app;
     struct kind *const *kinds; /* in the order of the app's */
+    struct journal_options journal;
 };
 
 /* Takes its slots and its socket. NULL, with a problem added, if another process has them. Options are borrowed. */

@@ -1,32 +1,38 @@
 #include "shards/log/journal.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "base/background.h"
-#include "base/file.h"
-#include "base/list.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "shards/log/segment.h"
+#include "shards/log/writer.h"
 
-enum { SPARES = 2, ZEROS = 1 << 20 };
+enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 5000 };
 
-struct segment {
-    struct list link;
-    int fd;
-    uint64_t generation;
-    uint64_t end; /* position behind its last record; known once it is full */
+enum health {
+    JOURNAL_WORKS,
+    JOURNAL_LOST, /* an append failed, and the loop does not know yet: nothing is appended until it does */
+    JOURNAL_BROKEN,
+};
+
+/* What the syncer tells the loop. */
+struct news {
+    enum health health;
+    uint64_t synced;
+    uint64_t room_end; /* the position up to which no further file is needed */
+    size_t n_segments;
+    bool cannot_grow;
+    const char *doing; /* of the failure that it is not well by: what */
+    int error;         /* and its errno */
 };
 
 struct journal {
-    char *dir;
-    void (*on_durable)(void *arg);
+    struct journal_options options;
+    const struct journal_handlers *handlers;
     void *arg;
     struct background *syncer;
 
@@ -34,169 +40,55 @@ struct journal {
     struct buf batch; /* records of the turn, with room for their headers */
     size_t begun;
     uint64_t position;
-    uint64_t durable; /* as last seen */
+    struct news seen;
+    struct timer retry; /* while it is broken or cannot grow */
+    int64_t retry_ms;
 
     /* Shared, under the lock. */
     pthread_mutex_t lock;
     struct buf waiting; /* flushed, not yet taken */
-    uint64_t synced;
     uint64_t released;
+    bool is_retry_due;
+    struct news news;
 
     /* The syncer's. */
+    struct writer writer;
     struct buf taken; /* empty between its rounds */
-    struct segment *current;
-    size_t offset;           /* in the current segment, where the next record goes */
-    uint64_t written;        /* position behind the last record that was written */
-    uint64_t generation;     /* the last one used */
-    unsigned last_file;      /* the number in the last file's name */
-    struct list full, spare; /* segments */
 };
-
-/* Files. Whatever fails here ends the process: see the header. */
-
-static _Noreturn void die(const struct journal *journal, const char *what)
-{
-    log_line(LOG_ERROR, "journal_failed dir=%s doing=%s why=\"%s\"", journal->dir, what, strerror(errno));
-    _exit(1);
-}
-
-static bool write_all(int fd, const char *data, size_t len, off_t at)
-{
-    while (len > 0) {
-        ssize_t n = pwrite(fd, data, len, at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data += n;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static bool fill_with_zeros(int fd)
-{
-    char *zeros = mem_zero(1, ZEROS);
-    bool ok = true;
-    for (off_t at = 0; ok && at < JOURNAL_SEGMENT_BYTES; at += ZEROS)
-        ok = write_all(fd, zeros, ZEROS, at);
-    free(zeros);
-    return ok && fsync(fd) == 0;
-}
-
-/* NULL if the disk refuses. */
-static struct segment *segment_create(struct journal *journal)
-{
-    char *path = NULL;
-    if (asprintf(&path, "%s/%06u.journal", journal->dir, ++journal->last_file) < 0)
-        abort();
-    struct segment *segment = mem_zero(1, sizeof *segment);
-    segment->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool ok = segment->fd >= 0 && fill_with_zeros(segment->fd) && dir_sync(journal->dir) == ERR_OK;
-    free(path);
-    if (ok)
-        return segment;
-    if (segment->fd >= 0)
-        close(segment->fd);
-    free(segment);
-    return NULL;
-}
-
-static void segment_free(struct segment *segment)
-{
-    if (segment == NULL)
-        return;
-    close(segment->fd);
-    free(segment);
-}
 
 /* The syncer. */
 
-/* Full segments whose records all stand in durable files can be used again. */
-static void reuse_released(struct journal *journal, uint64_t released)
+static void tell(struct journal *journal, enum health health, bool cannot_grow)
 {
-    while (!list_is_empty(&journal->full)) {
-        struct segment *oldest = LIST_ITEM(journal->full.next, struct segment, link);
-        if (oldest->end > released)
-            return;
-        list_remove(&oldest->link);
-        list_append(&journal->spare, &oldest->link);
-    }
+    const struct writer *writer = &journal->writer;
+    bool is_well = health == JOURNAL_WORKS && !cannot_grow;
+    pthread_mutex_lock(&journal->lock);
+    journal->news = (struct news){
+        .health = health,
+        .synced = writer->synced,
+        .room_end = writer->position + writer_room(writer),
+        .n_segments = writer->n_segments,
+        .cannot_grow = cannot_grow,
+        .doing = is_well ? NULL : writer->doing,
+        .error = is_well ? 0 : writer->error,
+    };
+    pthread_mutex_unlock(&journal->lock);
 }
 
-static struct segment *next_segment(struct journal *journal)
-{
-    struct list *link = list_pop(&journal->spare);
-    if (link != NULL)
-        return LIST_ITEM(link, struct segment, link);
-    struct segment *fresh = segment_create(journal);
-    if (fresh != NULL)
-        return fresh;
-    die(journal, "create");
-}
+/* What a round of the syncer begins with. */
+struct round {
+    struct news before;
+    uint64_t released;
+    bool is_retry;
+};
 
-/* The header is durable before any record: with an old header over new records, a segment that was used again would
- * look like a damaged one after a power cut. */
-static void begin_segment(struct journal *journal)
+static struct round begin_round(struct journal *journal)
 {
-    struct segment *segment = next_segment(journal);
-    char header[SEGMENT_HEADER];
-    segment->generation = ++journal->generation;
-    segment_header_write(header, &(struct segment_header){segment->generation, journal->written});
-    if (!write_all(segment->fd, header, sizeof header, 0) || fdatasync(segment->fd) < 0)
-        die(journal, "write");
-    journal->current = segment;
-    journal->offset = SEGMENT_HEADER;
-}
-
-static void end_segment(struct journal *journal)
-{
-    struct segment *segment = journal->current;
-    if (fdatasync(segment->fd) < 0)
-        die(journal, "sync");
-    segment->end = journal->written;
-    list_append(&journal->full, &segment->link);
-    begin_segment(journal);
-}
-
-static size_t len_of(const char *record)
-{
-    uint32_t payload_len;
-    memcpy(&payload_len, record, sizeof payload_len); /* journal_end left it there */
-    return payload_len;
-}
-
-/* Seals the records that fit into what is left of the segment; returns their length. */
-static size_t seal_run(struct journal *journal, char *records, size_t len, uint64_t durable)
-{
-    size_t run = 0;
-    while (run < len) {
-        size_t payload_len = len_of(records + run), next = record_len(payload_len);
-        if (journal->offset + run + next > JOURNAL_SEGMENT_BYTES)
-            break;
-        record_seal(records + run, payload_len, journal->current->generation, journal->written + run, durable);
-        run += next;
-    }
-    return run;
-}
-
-static void append(struct journal *journal, struct buf *batch)
-{
-    uint64_t durable = journal->written; /* one batch is under way at a time */
-    size_t done = 0;
-    while (done < batch->len) {
-        size_t run = seal_run(journal, batch->data + done, batch->len - done, durable);
-        if (run > 0 && !write_all(journal->current->fd, batch->data + done, run, (off_t)journal->offset))
-            die(journal, "write");
-        journal->offset += run;
-        journal->written += run;
-        done += run;
-        if (done < batch->len)
-            end_segment(journal);
-    }
-    if (fdatasync(journal->current->fd) < 0)
-        die(journal, "sync");
+    pthread_mutex_lock(&journal->lock);
+    struct round round = {journal->news, journal->released, journal->is_retry_due};
+    journal->is_retry_due = false;
+    pthread_mutex_unlock(&journal->lock);
+    return round;
 }
 
 static void take_batch(struct journal *journal)
@@ -205,94 +97,183 @@ static void take_batch(struct journal *journal)
     struct buf empty = journal->taken;
     journal->taken = journal->waiting;
     journal->waiting = empty; /* two buffers, which swap places */
-    uint64_t released = journal->released;
     pthread_mutex_unlock(&journal->lock);
-    reuse_released(journal, released);
 }
 
-static void tell_synced(struct journal *journal)
+/* A broken journal goes on in a new segment, when it is time to try. */
+static bool go_on(struct journal *journal, const struct round *round)
 {
-    pthread_mutex_lock(&journal->lock);
-    journal->synced = journal->written;
-    pthread_mutex_unlock(&journal->lock);
+    if (round->before.health == JOURNAL_WORKS)
+        return true;
+    if (round->before.health == JOURNAL_LOST || !round->is_retry)
+        return false;
+    if (writer_begin(&journal->writer))
+        return true;
+    tell(journal, JOURNAL_BROKEN, round->before.cannot_grow);
+    return false;
 }
 
-static void sync_batch(void *arg)
+/* Ahead of need. On a full disk not each time. */
+static void make_spare(struct journal *journal, const struct round *round)
+{
+    if (round->before.cannot_grow && !round->is_retry && journal->writer.n_spare == 0)
+        return;
+    bool cannot_grow = !writer_make_spare(&journal->writer);
+    tell(journal, JOURNAL_WORKS, cannot_grow);
+}
+
+static void run_round(void *arg)
 {
     struct journal *journal = arg;
-    take_batch(journal);
-    if (journal->taken.len == 0) /* the round before took it */
+    struct round round = begin_round(journal);
+    if (!go_on(journal, &round))
         return;
-    append(journal, &journal->taken);
+    take_batch(journal);
+    writer_free_up_to(&journal->writer, round.released);
+    bool ok = journal->taken.len == 0 || writer_append(&journal->writer, journal->taken.data, journal->taken.len);
     journal->taken.len = 0;
-    tell_synced(journal);
+    tell(journal, ok ? JOURNAL_WORKS : JOURNAL_LOST, round.before.cannot_grow);
+    if (ok)
+        make_spare(journal, &round);
 }
 
 /* The loop's side. */
 
-static void on_synced(void *arg)
+/* Takes what the syncer tells. Once a loss is known, what was flushed since goes too: it depends on what was lost. And
+ * positions behind the durable one are used again, so nothing is released there. */
+static void take_news(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    journal->seen = journal->news;
+    if (journal->news.health == JOURNAL_LOST) {
+        journal->news.health = JOURNAL_BROKEN;
+        journal->waiting.len = 0;
+        if (journal->released > journal->news.synced)
+            journal->released = journal->news.synced;
+    }
+    pthread_mutex_unlock(&journal->lock);
+}
+
+static void log_change(const struct journal *journal, enum log_level level, const char *event)
+{
+    const struct news *news = &journal->seen;
+    if (news->doing == NULL)
+        log_line(level, "%s dir=%s position=%" PRIu64, event, journal->writer.dir, news->synced);
+    else
+        log_line(level, "%s dir=%s position=%" PRIu64 " doing=%s why=\"%s\"", event, journal->writer.dir, news->synced,
+                 news->doing, strerror(news->error));
+}
+
+/* One line for each change, and the gauges. */
+static void report(const struct journal *journal, const struct news *before)
+{
+    const struct news *now = &journal->seen;
+    bool was_broken = before->health != JOURNAL_WORKS, is_broken = now->health != JOURNAL_WORKS;
+    if (now->health == JOURNAL_LOST)
+        log_change(journal, LOG_ERROR, "journal_broken");
+    if (was_broken && !is_broken)
+        log_change(journal, LOG_INFO, "journal_mended");
+    if (now->cannot_grow != before->cannot_grow)
+        log_change(journal, now->cannot_grow ? LOG_WARN : LOG_INFO,
+                   now->cannot_grow ? "journal_cannot_grow" : "journal_can_grow");
+    metric_add(METRIC_SHARD_JOURNAL_BREAKS, now->health == JOURNAL_LOST);
+    metric_add(METRIC_SHARD_JOURNALS_BROKEN, is_broken - was_broken);
+    metric_add(METRIC_SHARD_JOURNALS_SHORT, now->cannot_grow - before->cannot_grow);
+    metric_add(METRIC_SHARD_JOURNAL_SEGMENTS, (int64_t)now->n_segments - (int64_t)before->n_segments);
+}
+
+static void try_again(void *arg)
 {
     struct journal *journal = arg;
     pthread_mutex_lock(&journal->lock);
-    journal->durable = journal->synced;
+    journal->is_retry_due = true;
     pthread_mutex_unlock(&journal->lock);
-    journal->on_durable(journal->arg);
+    background_ask(journal->syncer);
 }
 
-/* Generations begin anywhere: who writes rows cannot know what a record would have to look like. */
-static bool prepare(struct journal *journal)
+/* The pauses grow until something was appended and nothing is missing. */
+static void plan_retry(struct journal *journal, const struct news *before)
 {
-    if (dir_make(journal->dir) != ERR_OK || getrandom(&journal->generation, sizeof journal->generation, 0) < 0)
-        return false;
-    journal->generation >>= 1; /* and never end */
-    for (int i = 0; i < SPARES; i++) {
-        struct segment *segment = segment_create(journal);
-        if (segment == NULL)
-            return false;
-        list_append(&journal->spare, &segment->link);
-    }
-    return true;
+    const struct news *now = &journal->seen;
+    bool is_well = now->health == JOURNAL_WORKS && !now->cannot_grow;
+    if (is_well && now->synced > before->synced)
+        journal->retry_ms = RETRY_FIRST_MS;
+    if (is_well || timer_is_running(&journal->retry))
+        return;
+    timer_start(&journal->retry, journal->retry_ms);
+    journal->retry_ms = journal->retry_ms > RETRY_LAST_MS / 2 ? RETRY_LAST_MS : 2 * journal->retry_ms;
+}
+
+static void on_round(void *arg)
+{
+    struct journal *journal = arg;
+    struct news before = journal->seen;
+    take_news(journal);
+    report(journal, &before);
+    plan_retry(journal, &before);
+    journal->handlers->on_durable(journal->arg);
+    if (journal->seen.health != JOURNAL_LOST)
+        return;
+    assert(journal->batch.len == 0); /* records are written and flushed within a turn */
+    journal->position = journal->seen.synced;
+    journal->handlers->on_broken(journal->arg);
+}
+
+static void fill_options(struct journal_options *options, const struct journal_options *wanted)
+{
+    *options = wanted == NULL ? (struct journal_options){0} : *wanted;
+    if (options->segment_bytes == 0)
+        options->segment_bytes = JOURNAL_SEGMENT_BYTES;
+    if (options->record_bytes_max == 0)
+        options->record_bytes_max = options->segment_bytes / 2;
+    if (options->waiting_bytes_max == 0)
+        options->waiting_bytes_max = 2 * options->segment_bytes;
+    assert(SEGMENT_HEADER + record_len(options->record_bytes_max) <= options->segment_bytes);
 }
 
 static void release_memory(struct journal *journal)
 {
-    struct list *lists[] = {&journal->full, &journal->spare};
-    for (int i = 0; i < 2; i++)
-        LIST_FOREACH_SAFE(link, lists[i])
-            segment_free(LIST_ITEM(link, struct segment, link));
-    segment_free(journal->current);
+    metric_add(METRIC_SHARD_JOURNAL_SEGMENTS, -(int64_t)journal->seen.n_segments);
+    metric_add(METRIC_SHARD_JOURNALS_BROKEN, -(int64_t)(journal->seen.health != JOURNAL_WORKS));
+    metric_add(METRIC_SHARD_JOURNALS_SHORT, -(int64_t)journal->seen.cannot_grow);
+    writer_release(&journal->writer);
     pthread_mutex_destroy(&journal->lock);
     buf_release(&journal->batch);
     buf_release(&journal->waiting);
     buf_release(&journal->taken);
-    free(journal->dir);
     free(journal);
 }
 
-struct journal *journal_open(const char *dir, struct loop *loop, void (*on_durable)(void *arg), void *arg,
-                             struct problems *problems)
+struct journal *journal_open(const char *dir, const struct journal_options *options, struct loop *loop,
+                             const struct journal_handlers *handlers, void *arg, struct problems *problems)
 {
     struct journal *journal = mem_zero(1, sizeof *journal);
-    *journal = (struct journal){.dir = mem_dup(slice_str(dir)), .on_durable = on_durable, .arg = arg};
-    list_init(&journal->full);
-    list_init(&journal->spare);
+    *journal = (struct journal){.handlers = handlers, .arg = arg, .retry_ms = RETRY_FIRST_MS};
+    fill_options(&journal->options, options);
     pthread_mutex_init(&journal->lock, NULL);
-    if (!prepare(journal)) {
-        problems_add(problems, "%s: the journal's files cannot be made: %s", dir, strerror(errno));
+    if (!writer_init(&journal->writer, dir, journal->options.segment_bytes)) {
+        problems_add(problems, "%s: the journal's files cannot be made: %s", dir, strerror(journal->writer.error));
         release_memory(journal);
         return NULL;
     }
-    begin_segment(journal);
-    journal->syncer = background_new(loop, sync_batch, on_synced, journal);
+    tell(journal, JOURNAL_WORKS, false);
+    take_news(journal);
+    metric_add(METRIC_SHARD_JOURNAL_SEGMENTS, (int64_t)journal->seen.n_segments);
+    timer_init(&journal->retry, loop, try_again, journal);
+    journal->syncer = background_new(loop, run_round, on_round, journal);
     return journal;
 }
 
-void journal_close(struct journal *journal)
+void journal_close(struct journal *journal, bool is_saved)
 {
     if (journal == NULL)
         return;
     journal_flush(journal);
     background_free(journal->syncer);
+    timer_stop(&journal->retry);
+    if (is_saved && !writer_remove_all(&journal->writer))
+        log_line(LOG_WARN, "journal_not_removed dir=%s why=\"%s\"", journal->writer.dir,
+                 strerror(journal->writer.error)); /* it is replayed, and changes nothing */
     release_memory(journal);
 }
 
@@ -309,10 +290,10 @@ void journal_end(struct journal *journal)
     struct buf *batch = &journal->batch;
     uint32_t payload_len = (uint32_t)(batch->len - journal->begun - RECORD_HEADER);
     size_t len = record_len(payload_len), padding = journal->begun + len - batch->len;
-    assert(payload_len <= JOURNAL_RECORD_MAX);
+    assert(payload_len <= journal->options.record_bytes_max);
     buf_reserve(batch, padding);
     batch->len += padding;
-    memcpy(batch->data + journal->begun, &payload_len, sizeof payload_len);
+    memcpy(batch->data + journal->begun, &payload_len, sizeof payload_len); /* for writer_append */
     journal->position += len;
 }
 
@@ -340,12 +321,20 @@ uint64_t journal_position(const struct journal *journal)
 
 uint64_t journal_durable(const struct journal *journal)
 {
-    return journal->durable;
+    return journal->seen.synced;
 }
 
 bool journal_is_full(const struct journal *journal)
 {
-    return journal->position - journal->durable > JOURNAL_WAITING_MAX;
+    return journal->position - journal->seen.synced > journal->options.waiting_bytes_max;
+}
+
+/* A turn may need a record of the largest size, in front of which the end of a segment stays empty. */
+bool journal_has_room(const struct journal *journal)
+{
+    const struct news *seen = &journal->seen;
+    uint64_t turn = 2 * (uint64_t)record_len(journal->options.record_bytes_max);
+    return seen->health == JOURNAL_WORKS && (!seen->cannot_grow || journal->position + turn <= seen->room_end);
 }
 
 void journal_release(struct journal *journal, uint64_t position)
@@ -353,4 +342,22 @@ void journal_release(struct journal *journal, uint64_t position)
     pthread_mutex_lock(&journal->lock);
     journal->released = position;
     pthread_mutex_unlock(&journal->lock);
+}
+
+const struct journal_options *journal_options(const struct journal *journal)
+{
+    return &journal->options;
+}
+
+void journal_look(const struct journal *journal, struct journal_status *ret_status)
+{
+    *ret_status = (struct journal_status){
+        .position = journal->position,
+        .durable = journal->seen.synced,
+        .n_segments = journal->seen.n_segments,
+        .is_broken = journal->seen.health != JOURNAL_WORKS,
+        .has_room = journal_has_room(journal),
+        .doing = journal->seen.doing,
+        .error = journal->seen.error,
+    };
 }

@@ -5,10 +5,9 @@
  * syncs, while the loop goes on with the next turn, whose batch waits for the one under way. A position is a number of
  * bytes ever appended; everything up to the durable position survives a power cut.
  *
- * Segments are files of one size, written once with zeros and then overwritten in place, which syncs faster than a file
- * that grows. A segment whose records are all in checkpointed files is used again under its next number.
- *
- * A disk that cannot be written ends the process: nothing was released that it should hold, and the next start replays.
+ * When a write or a sync fails the journal is broken: what was appended behind the durable position is lost, the next
+ * position is the durable one again, and on_broken says so, once. The journal goes on in a new segment as soon as the
+ * disk takes one, which is tried again and again, with growing pauses; what is appended meanwhile waits for it.
  *
  * Thread: its shard's, but for the syncer inside.
  */
@@ -19,21 +18,31 @@
 #include "base/loop.h"
 #include "base/problems.h"
 
-enum {
-    JOURNAL_SEGMENT_BYTES = 16 << 20,
-    JOURNAL_RECORD_MAX = 8 << 20,   /* bytes of payload; what is larger must be a barrier */
-    JOURNAL_WAITING_MAX = 32 << 20, /* bytes that wait to be synced, beyond which no turn decides */
-};
+enum { JOURNAL_SEGMENT_BYTES = 16 << 20 };
 
 struct journal;
 
-/* `on_durable` is called on the loop's thread when the durable position has moved. The folder `dir` is made if need be
- * and must hold no segments: they were replayed. NULL, with a problem added. */
-struct journal *journal_open(const char *dir, struct loop *loop, void (*on_durable)(void *arg), void *arg,
-                             struct problems *problems);
+/* In bytes; 0 is the default, which follows from the segments' size. */
+struct journal_options {
+    size_t segment_bytes;     /* JOURNAL_SEGMENT_BYTES */
+    size_t record_bytes_max;  /* of payload, half a segment; what is larger must be a barrier */
+    size_t waiting_bytes_max; /* that wait to be synced, beyond which no turn decides; two segments */
+};
 
-/* Syncs what was flushed, and stops. The segments stay for the next start. */
-void journal_close(struct journal *journal);
+/* On the loop's thread. */
+struct journal_handlers {
+    void (*on_durable)(void *arg); /* the durable position may have moved */
+    void (*on_broken)(void *arg);  /* what was behind it is lost */
+};
+
+/* The folder `dir` is made if need be and must hold no segments: they were replayed. NULL, with a problem added.
+ * `options` NULL: the defaults. `handlers` is borrowed for good. */
+struct journal *journal_open(const char *dir, const struct journal_options *options, struct loop *loop,
+                             const struct journal_handlers *handlers, void *arg, struct problems *problems);
+
+/* Syncs what was flushed, and stops. The segments stay for the next start, unless `is_saved`: all that they hold is in
+ * files that are durable themselves. */
+void journal_close(struct journal *journal, bool is_saved);
 
 /* A record of the turn, written in place: begin, append the payload, end. */
 struct buf *journal_begin(struct journal *journal);
@@ -51,7 +60,25 @@ uint64_t journal_durable(const struct journal *journal);
 /* Too much waits to be synced: decide nothing new until on_durable. */
 bool journal_is_full(const struct journal *journal);
 
+/* Whether what a turn writes can be expected to become durable. False while the journal is broken, and while the disk
+ * has no room for another segment and what is left might not take a turn: refuse to write then. */
+bool journal_has_room(const struct journal *journal);
+
 /* Everything before `position` is in files that are durable themselves: segments that end there are free. */
 void journal_release(struct journal *journal, uint64_t position);
+
+/* The limits that it was opened with, no zeros among them. */
+const struct journal_options *journal_options(const struct journal *journal);
+
+/* How it is. */
+struct journal_status {
+    uint64_t position, durable;
+    size_t n_segments; /* files */
+    bool is_broken, has_room;
+    const char *doing; /* the failure that it is broken by, or that it cannot grow by: what; NULL: none */
+    int error;         /* and its errno */
+};
+
+void journal_look(const struct journal *journal, struct journal_status *ret_status);
 
 #endif

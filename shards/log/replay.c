@@ -1,13 +1,9 @@
 #include "shards/log/replay.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,20 +11,10 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "proto/route.h"
+#include "shards/log/reader.h"
 #include "shards/log/rowchange.h"
 #include "shards/log/scoperecord.h"
-#include "shards/log/segment.h"
 #include "shards/scope/scope_file.h"
-
-enum { ALIGNMENT = 8 };
-
-/* A segment's file, mapped. */
-struct mapped {
-    char *path;
-    struct slice bytes;
-    struct segment_header header; /* generation 0: there is none */
-    size_t read;                  /* bytes up to the end of the last record that was taken */
-};
 
 /* One scope's records, in order. */
 struct history {
@@ -40,79 +26,11 @@ struct history {
 
 struct replay {
     const char *data_dir;
-    char *dir; /* of the journal under way */
-    struct mapped *segments;
-    size_t n_segments;
+    struct reader reader; /* of the journal under way */
     struct table histories;
     struct problems *problems;
-    uint64_t end; /* behind the last valid record */
     size_t n_records, n_applied;
 };
-
-/* Reading the segments. */
-
-static bool map_file(struct mapped *mapped, const char *path)
-{
-    struct stat stat_buf;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && fstat(fd, &stat_buf) == 0;
-    void *bytes = MAP_FAILED;
-    if (ok && stat_buf.st_size > 0)
-        bytes = mmap(NULL, (size_t)stat_buf.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (ok && stat_buf.st_size > 0)
-        ok = bytes != MAP_FAILED;
-    if (fd >= 0)
-        close(fd);
-    *mapped = (struct mapped){.path = mem_dup(slice_str(path))};
-    if (bytes != MAP_FAILED)
-        mapped->bytes = slice_of(bytes, (size_t)stat_buf.st_size);
-    return ok;
-}
-
-static void unmap_file(struct mapped *mapped)
-{
-    if (mapped->bytes.len > 0)
-        munmap((void *)(uintptr_t)mapped->bytes.data, mapped->bytes.len);
-    free(mapped->path);
-}
-
-static int is_segment(const struct dirent *entry)
-{
-    const char *ending = strrchr(entry->d_name, '.');
-    return ending != NULL && strcmp(ending, ".journal") == 0;
-}
-
-static int by_generation(const void *a, const void *b)
-{
-    uint64_t x = ((const struct mapped *)a)->header.generation, y = ((const struct mapped *)b)->header.generation;
-    return (x > y) - (x < y);
-}
-
-/* Maps every file; one without a header was never used, or was about to be used again. */
-static bool map_segments(struct replay *replay)
-{
-    struct dirent **entries = NULL;
-    int n = scandir(replay->dir, &entries, is_segment, alphasort);
-    bool ok = n >= 0;
-    replay->segments = mem_zero((size_t)(n < 0 ? 0 : n) + 1, sizeof *replay->segments);
-    for (int i = 0; i < n; i++) {
-        char *path = NULL;
-        if (asprintf(&path, "%s/%s", replay->dir, entries[i]->d_name) < 0)
-            abort();
-        struct mapped *mapped = &replay->segments[replay->n_segments++];
-        if (!map_file(mapped, path))
-            ok = false;
-        if (!segment_header_read(mapped->bytes, &mapped->header))
-            mapped->header = (struct segment_header){0};
-        free(path);
-        free(entries[i]);
-    }
-    free(entries);
-    if (!ok)
-        problems_add(replay->problems, "%s: cannot be read: %s", replay->dir, strerror(errno));
-    qsort(replay->segments, replay->n_segments, sizeof *replay->segments, by_generation);
-    return ok;
-}
 
 /* Collecting what they hold. */
 
@@ -133,13 +51,15 @@ static struct history *history_of(struct replay *replay, struct slice scope)
     return history;
 }
 
-static bool collect(struct replay *replay, const struct record *record)
+static bool collect(void *arg, const struct reader_segment *segment, const struct record *record)
 {
+    struct replay *replay = arg;
     struct scoperecord scope;
+    (void)segment;
     struct history *history = scoperecord_read(record->payload, &scope) ? history_of(replay, scope.scope) : NULL;
     if (history == NULL) {
         problems_add(replay->problems, "%s: the record at %" PRIu64 " is of a kind that this version does not know",
-                     replay->dir, record->position);
+                     replay->reader.dir, record->position);
         return false;
     }
     if ((history->n & (history->n + 1)) == 0) /* room doubles at 0, 1, 3, 7, ... */
@@ -147,78 +67,6 @@ static bool collect(struct replay *replay, const struct record *record)
     history->records[history->n++] = scope;
     replay->n_records++;
     return true;
-}
-
-static struct slice from(const struct mapped *mapped, size_t at)
-{
-    return slice_of(mapped->bytes.data + at, mapped->bytes.len - at);
-}
-
-static bool collect_segment(struct replay *replay, struct mapped *mapped)
-{
-    struct record record;
-    while (record_read(from(mapped, mapped->read), &record) && record.generation == mapped->header.generation &&
-           record.position == replay->end) {
-        if (!collect(replay, &record))
-            return false;
-        mapped->read += record.len;
-        replay->end += record.len;
-    }
-    return true;
-}
-
-/* Whether what looks like a record at `at`, if it is one, shows that more was durable than could be read. In a segment
- * whose header cannot be read nothing may stand that belongs behind the end: a header is durable before any record. */
-static bool would_show_damage(const struct replay *replay, const struct mapped *mapped, size_t at,
-                              const struct record *record)
-{
-    if (mapped->header.generation == 0)
-        return record->position >= replay->end;
-    return record->generation == mapped->header.generation &&
-           record->position == mapped->header.position + (at - SEGMENT_HEADER) && record->durable > replay->end;
-}
-
-/* Only looks at what was not taken: what a client made the payload of a record may look like a record. */
-static bool shows_damage(const struct replay *replay, const struct mapped *mapped)
-{
-    struct record record;
-    for (size_t at = mapped->read; at + RECORD_HEADER <= mapped->bytes.len; at += ALIGNMENT)
-        if (record_peek(from(mapped, at), &record) && would_show_damage(replay, mapped, at, &record) &&
-            record_read(from(mapped, at), &record))
-            return true;
-    return false;
-}
-
-static bool is_damaged(const struct replay *replay)
-{
-    for (size_t i = 0; i < replay->n_segments; i++)
-        if (shows_damage(replay, &replay->segments[i]))
-            return true;
-    return false;
-}
-
-static bool collect_all(struct replay *replay)
-{
-    bool has_begun = false, ok = true;
-    for (size_t i = 0; ok && i < replay->n_segments; i++) {
-        struct mapped *mapped = &replay->segments[i];
-        mapped->read = SEGMENT_HEADER;
-        if (mapped->header.generation == 0)
-            continue;
-        if (!has_begun)
-            replay->end = mapped->header.position;
-        has_begun = true;
-        if (mapped->header.position == replay->end)
-            ok = collect_segment(replay, mapped);
-    }
-    if (ok && is_damaged(replay)) {
-        problems_add(replay->problems,
-                     "%s: damaged at position %" PRIu64 ": what follows was durable, but cannot be read; restore the "
-                     "folder, or move it away to lose what it holds",
-                     replay->dir, replay->end);
-        return false;
-    }
-    return ok;
 }
 
 /* Applying it. */
@@ -504,53 +352,62 @@ static bool replay_scopes(struct replay *replay)
 static bool remove_segments(struct replay *replay)
 {
     bool ok = true;
-    for (size_t i = 0; ok && i < replay->n_segments; i++)
-        ok = unlink(replay->segments[i].path) == 0 && dir_sync(replay->dir) == ERR_OK;
+    for (size_t i = 0; ok && i < replay->reader.n_segments; i++)
+        ok = unlink(replay->reader.segments[i].path) == 0 && dir_sync(replay->reader.dir) == ERR_OK;
     if (!ok)
-        problems_add(replay->problems, "%s: cannot be emptied: %s", replay->dir, strerror(errno));
+        problems_add(replay->problems, "%s: cannot be emptied: %s", replay->reader.dir, strerror(errno));
     return ok;
 }
 
-static bool replay_dir(const char *data_dir, const char *dir, struct problems *problems)
+/* With `salvage`, the segments of a journal that is damaged stay, and what can be read of it is replayed. */
+static bool replay_dir(const char *data_dir, const char *dir, bool salvage, struct problems *problems)
 {
-    struct replay replay = {.data_dir = data_dir, .dir = mem_dup(slice_str(dir)), .problems = problems};
-    bool ok = map_segments(&replay) && collect_all(&replay) && replay_scopes(&replay);
+    struct replay replay = {.data_dir = data_dir, .problems = problems};
+    bool ok = reader_open(&replay.reader, dir, problems) && reader_walk(&replay.reader, collect, &replay);
+    bool is_damaged = ok && reader_state(&replay.reader) == READER_DAMAGED;
+    if (is_damaged && !salvage)
+        problems_add(problems,
+                     "%s: damaged at position %" PRIu64 ": what follows was durable, but cannot be read; restore the "
+                     "folder, or run `skerry journal repair` to lose what it holds",
+                     dir, replay.reader.end);
+    ok = ok && (!is_damaged || salvage) && replay_scopes(&replay);
     if (ok && replay.n_records > 0)
         log_line(LOG_INFO, "replayed dir=%s records=%zu scopes=%zu applied=%zu", dir, replay.n_records,
                  replay.histories.n, replay.n_applied);
-    ok = ok && remove_segments(&replay);
+    ok = ok && (is_damaged || remove_segments(&replay));
     free_histories(&replay);
-    for (size_t i = 0; i < replay.n_segments; i++)
-        unmap_file(&replay.segments[i]);
-    free(replay.segments);
-    free(replay.dir);
+    reader_close(&replay.reader);
     return ok;
 }
 
-static int is_number(const struct dirent *entry)
+static bool replay_dirs(const char *data_dir, bool salvage, struct problems *problems)
 {
-    return entry->d_name[strspn(entry->d_name, "0123456789")] == '\0';
+    struct reader_dirs dirs;
+    bool ok = reader_dirs_find(&dirs, data_dir, problems);
+    for (size_t i = 0; ok && i < dirs.n; i++)
+        ok = replay_dir(data_dir, dirs.paths[i], salvage, problems);
+    reader_dirs_release(&dirs);
+    return ok;
+}
+
+static bool make_root(const char *data_dir, struct problems *problems)
+{
+    char *root = NULL;
+    if (asprintf(&root, "%s/journal", data_dir) < 0)
+        abort();
+    bool ok = dir_make(root) == ERR_OK;
+    if (!ok)
+        problems_add(problems, "%s: %s", root, strerror(errno));
+    free(root);
+    return ok;
 }
 
 bool replay_all(const char *data_dir, struct problems *problems)
 {
-    char *root = NULL;
-    struct dirent **entries = NULL;
-    if (asprintf(&root, "%s/journal", data_dir) < 0)
-        abort();
-    int n = dir_make(root) == ERR_OK ? scandir(root, &entries, is_number, alphasort) : -1;
-    if (n < 0)
-        problems_add(problems, "%s: %s", root, strerror(errno));
-    bool ok = n >= 0;
-    for (int i = 0; i < n; i++) {
-        char *dir = NULL;
-        if (asprintf(&dir, "%s/%s", root, entries[i]->d_name) < 0)
-            abort();
-        ok = ok && replay_dir(data_dir, dir, problems);
-        free(dir);
-        free(entries[i]);
-    }
-    free(entries);
-    free(root);
-    return ok;
+    return make_root(data_dir, problems) && replay_dirs(data_dir, false, problems);
+}
+
+bool replay_salvage(const char *data_dir, struct problems *problems)
+{
+    return replay_dirs(data_dir, true, problems);
 }

@@ -5,11 +5,10 @@
  * (incarnation) if it is the next one there (number), row by row, with triggers and foreign keys off; one that the file
  * has is passed over. Each file that was touched is checkpointed with fsync; then the segments go.
  *
- * A torn tail is the end of a journal: nobody was told of what stood there. Anything else that cannot be read is
- * damage, and nothing is served. A scope that its records do not fit, or whose file is damaged or missing, stays closed
- * until a person has looked, and the others are served: beside its file stand a marker, FILE.damaged, and a segment
- * with its records, FILE.journal. To have them replayed once the file is good again, that goes into a folder
- * DATA/journal/NUMBER of its own, and the marker goes.
+ * If a journal is damaged (reader.h), nothing is served. A scope that its records do not fit, or whose file is damaged
+ * or missing, stays closed until a person has looked, and the others are served: beside its file stand a marker,
+ * FILE.damaged, and a segment with its records, FILE.journal. To have them replayed once the file is good again, that
+ * goes into a folder DATA/journal/NUMBER of its own, and the marker goes.
  */
 #ifndef SHARDS_LOG_REPLAY_H
 #define SHARDS_LOG_REPLAY_H
@@ -22,5 +21,8 @@
  * (a full disk, a file that another process has open) keeps a file from being brought up to it: nothing may be served
  * then, and nothing is lost. */
 bool replay_all(const char *data_dir, struct problems *problems);
+
+/* The same, but what can be read of a damaged journal is replayed, too; its segments stay. For a repair. */
+bool replay_salvage(const char *data_dir, struct problems *problems);
 
 #endif

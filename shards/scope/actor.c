@@ -62,7 +62,8 @@ static void open_file(struct actor *actor, bool create)
 static bool needs_barrier(const struct actor *actor)
 {
     return actor->turn.is_committed &&
-           actor->feed.file->capture.journal.len > JOURNAL_RECORD_MAX - ROUTE_SCOPE_MAX - 64;
+           actor->feed.file->capture.journal.len >
+               journal_options(actor->host->journal)->record_bytes_max - ROUTE_SCOPE_MAX - 64;
 }
 
 /* What the journal cannot carry is made durable in the file. */
@@ -101,6 +102,19 @@ static void work(struct job *job)
     }
 }
 
+/* What the turn was about has no base any more. */
+static void close_broken(struct actor *actor)
+{
+    actor->is_broken = false;
+    actor->chore = CHORE_NONE;
+    turn_release(&actor->turn);
+    turn_init(&actor->turn, actor);
+    if (actor->feed.file != NULL)
+        scope_file_abandon(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+}
+
 static void come_back(struct job *job)
 {
     struct actor *actor = LIST_ITEM(job, struct actor, job);
@@ -110,6 +124,8 @@ static void come_back(struct job *job)
         sqlite3_close(actor->abandoned);
         actor->abandoned = NULL;
     }
+    if (actor->is_broken)
+        close_broken(actor);
     actor_mark_dirty(actor);
 }
 
@@ -165,6 +181,20 @@ static void actor_fail(struct actor *actor, const char *what, enum err err, stru
     scope_file_close(actor->feed.file);
     actor->feed.file = NULL;
     actor->is_opened = false;
+}
+
+void actor_break(struct actor *actor, uint64_t position)
+{
+    if (actor->unsaved_to <= position)
+        return;
+    LIST_FOREACH(link, &actor->channels)
+        channel_abort(LIST_ITEM(link, struct channel, link));
+    if (actor->unsaved_from > position)
+        actor->unsaved_from = position; /* it is still unsaved: opening the file makes it durable */
+    actor->unsaved_to = position;
+    actor->is_broken = true;
+    if (!actor->is_away)
+        close_broken(actor);
 }
 
 bool actor_open(struct actor *actor)
@@ -306,6 +336,7 @@ static void write_record(struct actor *actor)
     }
     scoperecord_write(journal_begin(journal), &record);
     journal_end(journal);
+    actor->unsaved_to = journal_position(journal);
 }
 
 static void attach(struct actor *actor, struct inbound *request)

@@ -63,8 +63,10 @@ struct actor {
     struct job job;
     sqlite3 *abandoned; /* whose copying ends when it is back, or NULL */
     enum chore chore;
+    bool is_broken;        /* the journal lost what its file holds: it is closed once it is back */
     bool is_away;          /* file and turn are a helper thread's: messages wait, sessions and channels stay */
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
+    uint64_t unsaved_to;   /* and behind its last */
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
     bool is_held;          /* an operator's request works on it: it stays, though nobody is there */
@@ -102,6 +104,10 @@ bool actor_release(struct actor *actor);
 /* Makes its file durable without the journal, by a checkpoint. False if that failed (`save_after_us` is later then), or
  * while it is away. */
 bool actor_save(struct actor *actor);
+
+/* The journal lost what is behind `position`. If something of this scope is there, the file holds what nobody may read
+ * before it is durable: it is closed, to be opened again, and who is attached has to come back. */
+void actor_break(struct actor *actor, uint64_t position);
 
 /* So many pages of its file wait for a checkpoint that it should get one. */
 bool actor_is_heavy(const struct actor *actor);

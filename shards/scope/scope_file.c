@@ -363,6 +363,12 @@ void scope_file_close(struct scope_file *file)
     free(file);
 }
 
+void scope_file_abandon(struct scope_file *file)
+{
+    sqlite3_db_config(file->database.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    scope_file_close(file);
+}
+
 bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,
                      const struct claims *claims, int64_t now_ms, sqlite3_stmt **cached)
 {

@@ -81,6 +81,9 @@ enum err scope_file_open(const char *path, const struct scope_name *name, const 
                          int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why);
 void scope_file_close(struct scope_file *file);
 
+/* Closes it as a crash would: what waits for a checkpoint waits for the next one who opens it. */
+void scope_file_abandon(struct scope_file *file);
+
 /* Opens the file if that takes no time worth mentioning. ERR_TIMEOUT if there is more to do than to read it: a
  * migration, or a checkpoint of what a crash has left. */
 enum err scope_file_open_quickly(const char *path, const struct scope_name *name, const struct kind *kind,

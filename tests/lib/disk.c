@@ -15,7 +15,7 @@
 
 enum { ACTS_MAX = 4000, PATIENCE_S = 20 };
 
-enum act_type { ACT_HEADER, ACT_RECORDS, ACT_SYNC, ACT_TOLD };
+enum act_type { ACT_HEADER, ACT_RECORDS, ACT_SYNC, ACT_TOLD, ACT_LOST };
 
 struct act {
     enum act_type type;
@@ -31,7 +31,7 @@ static struct {
     bool holds_syncs; /* they wait until this is false */
     size_t n_held;
     size_t write_max; /* bytes that a write takes at most, or 0 */
-    int write_errno, sync_errno;
+    int write_errno, sync_errno, growth_errno;
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* The linker's names (--wrap). NOLINTBEGIN(bugprone-reserved-identifier) */
@@ -57,10 +57,16 @@ static void note_write(int fd, struct slice bytes, off_t at)
         note(ACT_RECORDS, fd, record.position + record.len);
 }
 
+static bool is_of_zeros(struct slice bytes)
+{
+    static const char ZEROS[8];
+    return bytes.len >= sizeof ZEROS && memcmp(bytes.data, ZEROS, sizeof ZEROS) == 0;
+}
+
 ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at)
 {
     pthread_mutex_lock(&disk.lock);
-    int error = disk.write_errno;
+    int error = is_of_zeros(slice_of(data, len)) && disk.growth_errno != 0 ? disk.growth_errno : disk.write_errno;
     size_t most = disk.write_max == 0 || len < disk.write_max ? len : disk.write_max;
     if (error == 0)
         note_write(fd, slice_of(data, len), at);
@@ -137,7 +143,7 @@ void disk_check(void)
     for (size_t i = 0; i < n; i++)
         if (disk.acts[i].type == ACT_RECORDS || disk.acts[i].type == ACT_TOLD)
             assert_true(came_in_time(i));
-    while (n > 0 && disk.acts[n - 1].type == ACT_TOLD)
+    while (n > 0 && disk.acts[n - 1].type >= ACT_TOLD)
         n--;
     assert_true(n == 0 || disk.acts[n - 1].type == ACT_SYNC);
 }
@@ -146,7 +152,7 @@ void disk_begin(void)
 {
     pthread_mutex_lock(&disk.lock);
     disk.n_acts = disk.write_max = 0;
-    disk.write_errno = disk.sync_errno = 0;
+    disk.write_errno = disk.sync_errno = disk.growth_errno = 0;
     disk.holds_syncs = false;
     pthread_mutex_unlock(&disk.lock);
 }
@@ -163,6 +169,22 @@ void disk_fail(int write_errno, int sync_errno)
     pthread_mutex_lock(&disk.lock);
     disk.write_errno = write_errno;
     disk.sync_errno = sync_errno;
+    pthread_mutex_unlock(&disk.lock);
+}
+
+void disk_fail_growth(int error)
+{
+    pthread_mutex_lock(&disk.lock);
+    disk.growth_errno = error;
+    pthread_mutex_unlock(&disk.lock);
+}
+
+void disk_note_lost(uint64_t position)
+{
+    pthread_mutex_lock(&disk.lock);
+    for (size_t i = 0; i < disk.n_acts; i++)
+        if (disk.acts[i].type == ACT_RECORDS && disk.acts[i].position > position)
+            disk.acts[i].type = ACT_LOST;
     pthread_mutex_unlock(&disk.lock);
 }
 

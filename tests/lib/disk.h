@@ -20,8 +20,14 @@ void disk_wait_for_sync(void);
 void disk_shorten_writes(uint64_t most);
 void disk_fail(int write_errno, int sync_errno);
 
+/* No further file can be filled: writes of zeros fail with this error, unless 0. */
+void disk_fail_growth(int error);
+
 /* Somebody was told that everything before `position` is durable. */
 void disk_note_told(uint64_t position);
+
+/* Somebody was told that everything behind `position` is lost. */
+void disk_note_lost(uint64_t position);
 
 /* A segment's header is durable before any of its records is written, and whatever was told to be durable is. The last
  * thing that was done is a sync. */

@@ -23,10 +23,23 @@ struct h2_stream {
 
 static struct h2_stream streams[CHANNELS] = {{'a'}, {'b'}, {'c'}};
 
+static struct channel *channels[CHANNELS];
 static struct buf written; /* "a:text " for each write */
 
 /* The linker's name (--wrap). NOLINTNEXTLINE(bugprone-reserved-identifier) */
 void __wrap_h2_stream_write(struct h2_stream *stream, struct buf *bytes);
+
+/* The same. NOLINTNEXTLINE(bugprone-reserved-identifier) */
+void __wrap_h2_stream_abort(struct h2_stream *stream);
+
+/* The stream's end comes back to its channel. */
+void __wrap_h2_stream_abort(struct h2_stream *stream)
+{
+    buf_printf(&written, "%c:end ", stream->name);
+    for (int i = 0; i < CHANNELS; i++)
+        if (channels[i] != NULL && channels[i]->stream == stream)
+            channels[i]->stream = NULL;
+}
 
 void __wrap_h2_stream_write(struct h2_stream *stream, struct buf *bytes)
 {
@@ -36,13 +49,14 @@ void __wrap_h2_stream_write(struct h2_stream *stream, struct buf *bytes)
 
 struct bench {
     struct gate gate;
-    struct channel *channels[CHANNELS];
+    struct channel **channels;
 };
 
 static int set_up(void **state)
 {
     struct bench *bench = mem_zero(1, sizeof *bench);
     gate_init(&bench->gate);
+    bench->channels = channels;
     for (int i = 0; i < CHANNELS; i++)
         bench->channels[i] = channel_new(NULL, &streams[i]);
     *state = bench;
@@ -172,6 +186,37 @@ static void test_what_the_shard_held_at_its_end_is_dropped(void **state)
     check_left("");
 }
 
+/* What it depends on is lost. Who was to get some of it comes back; the others are not touched. */
+static void test_what_is_held_when_it_breaks_is_dropped(void **state)
+{
+    struct bench *bench = *state;
+    hold(bench, 0, "1", 10);
+    hold(bench, 1, "2", 10);
+    gate_advance(&bench->gate, 10);
+    check_left("a:1 b:2 ");
+    hold(bench, 0, "3", 20);
+    hold(bench, 2, "4", 20);
+    hold(bench, 0, "5", 30);
+    gate_break(&bench->gate);
+    check_left("a:end c:end ");
+    assert_true(list_is_empty(&bench->gate.held));
+    hold(bench, 1, "read of what was durable", 10);
+    hold(bench, 1, "written since, where the lost was", 20);
+    check_left("b:read of what was durable ");
+    gate_advance(&bench->gate, 20);
+    check_left("b:written since, where the lost was ");
+}
+
+static void test_breaking_with_nothing_held_is_nothing(void **state)
+{
+    struct bench *bench = *state;
+    gate_break(&bench->gate);
+    hold(bench, 0, "1", 10);
+    bench->channels[0]->stream = NULL; /* the router has gone meanwhile */
+    gate_break(&bench->gate);
+    check_left("");
+}
+
 #define GATE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -183,6 +228,8 @@ int main(void)
         GATE_TEST(test_nothing_collected_is_nothing_held),
         GATE_TEST(test_what_is_held_for_a_channel_goes_with_it),
         GATE_TEST(test_what_is_held_for_a_stream_that_ended_is_dropped),
+        GATE_TEST(test_what_is_held_when_it_breaks_is_dropped),
+        GATE_TEST(test_breaking_with_nothing_held_is_nothing),
         GATE_TEST(test_what_the_shard_held_at_its_end_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,6 +328,85 @@ static void test_a_segment_that_is_missing_is_told(void **state)
     }
 }
 
+/* ---- segments that were abandoned, because the disk failed ---- */
+
+/* What stands behind the beginning of the next segment is whole, and was lost all the same: it was not told to anyone,
+ * and since then other transactions took its place. */
+static void test_what_was_abandoned_does_not_count(void **state)
+{
+    struct world *world = *state;
+    world_write_short(world);
+    for (size_t durable = 0; durable < world->n; durable++) {
+        struct tape first, second;
+        tape_begin(&first, 7, 1000);
+        tape_add_all(&first, world, 0, durable);
+        uint64_t position = tape_position(&first);
+        for (size_t i = durable; i < world->n; i++)
+            tape_add(&first, buf_slice(&world->transactions[i].payload), position);
+        tape_end(&first, world, "0/000001.journal");
+        tape_begin(&second, 9, position);
+        tape_end(&second, world, "0/000002.journal");
+        place_put(&world->places[0], 0);
+        world_replay(world);
+        place_check(&world->places[0], durable);
+    }
+}
+
+/* The same with transactions of another scope in the new segment, and a second break there. */
+static void test_a_journal_that_went_on_twice(void **state)
+{
+    struct world *world = *state;
+    struct tape tapes[3];
+    world_write(world, 0, "INSERT INTO notes VALUES('a', 'x', 1)");
+    world_write(world, 1, "INSERT INTO notes VALUES('b', 'y', 2)");
+    world_write(world, 2, "INSERT INTO notes VALUES('c', 'z', 3)");
+    world_write(world, 0, "DELETE FROM notes");
+    world_stop(world);
+    world_put(world, 0);
+    tape_begin(&tapes[0], 7, 0);
+    tape_add_all(&tapes[0], world, 0, 1);
+    uint64_t position = tape_position(&tapes[0]);
+    tape_add(&tapes[0], buf_slice(&world->transactions[3].payload), position); /* lost */
+    tape_begin(&tapes[1], 8, position);
+    tape_add(&tapes[1], buf_slice(&world->transactions[1].payload), position);
+    uint64_t next = tape_position(&tapes[1]);
+    tape_add(&tapes[1], buf_slice(&world->transactions[3].payload), next); /* lost */
+    tape_begin(&tapes[2], 11, next);
+    tape_add(&tapes[2], buf_slice(&world->transactions[2].payload), next);
+    tape_end(&tapes[0], world, "0/000001.journal");
+    tape_end(&tapes[1], world, "0/000002.journal");
+    tape_end(&tapes[2], world, "0/000003.journal");
+    world_replay(world);
+    world_check(world, 3);
+}
+
+/* A header says that all in front of it was durable. */
+static void test_a_record_that_is_missing_in_front_of_a_header_is_told(void **state)
+{
+    struct world *world = *state;
+    struct tape first, second;
+    world_write_short(world);
+    tape_begin(&first, 7, 1000);
+    tape_add_all(&first, world, 0, world->n);
+    tape_begin(&second, 8, tape_position(&first));
+    first.bytes.data[first.bytes.len - 10] ^= 1;
+    tape_end(&first, world, "0/000001.journal");
+    tape_end(&second, world, "0/000002.journal");
+    place_put(&world->places[0], 0);
+    world_refuse(world, "0: damaged at position ");
+}
+
+static void test_segments_of_two_journals_in_one_folder_are_told(void **state)
+{
+    struct world *world = *state;
+    struct tape tape;
+    world_write_short(world);
+    world_put_journal(world, world->n);
+    tape_begin(&tape, 7, 0);
+    tape_end(&tape, world, "0/000002.journal");
+    world_refuse(world, "each needs a folder of its own");
+}
+
 /* ---- any of it ---- */
 
 static unsigned below(uint64_t *random, size_t n)
@@ -399,6 +478,10 @@ int main(void)
         WORLD_TEST(test_segments_are_read_in_their_order),
         WORLD_TEST(test_a_crash_while_segments_are_removed),
         WORLD_TEST(test_a_segment_that_is_missing_is_told),
+        WORLD_TEST(test_what_was_abandoned_does_not_count),
+        WORLD_TEST(test_a_journal_that_went_on_twice),
+        WORLD_TEST(test_a_record_that_is_missing_in_front_of_a_header_is_told),
+        WORLD_TEST(test_segments_of_two_journals_in_one_folder_are_told),
         WORLD_TEST(test_random_ends),
     };
     log_init("test", LOG_ERROR);
