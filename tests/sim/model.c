@@ -354,10 +354,8 @@ void model_migrate(struct model *model, const char *file)
     run_file(model, file);
     model->is_quiet = false;
     read_columns(model);
-    struct position *position = next_position(model);
     for (enum collection i = LISTS; i < COLLECTION_N; i++)
         reread(model, i);
-    end_position(model, position);
 }
 
 struct model *model_new(const char *schema_file)
