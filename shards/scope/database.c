@@ -186,6 +186,8 @@ static void harden(sqlite3 *db)
 static int is_time_up(void *arg)
 {
     const struct database *database = arg;
+    if (database->is_cancelled != NULL && atomic_load(database->is_cancelled))
+        return true;
     return database->until_us != 0 && clock_mono_us() >= database->until_us;
 }
 

@@ -391,11 +391,18 @@ static void test_a_journal_that_breaks_meanwhile_closes_it_when_it_is_back(void 
     check(stage, BEN, "committed long 2 result=1000000\n");
 }
 
-static void test_a_shard_that_ends_meanwhile_forgets_it(void **state)
+/* And does not decide what it did not let come to its end. */
+static void test_a_shard_that_ends_meanwhile_gives_it_up(void **state)
 {
     struct stage *stage = *state;
     send_away(stage);
     stage_mut(stage, ANN, "t1", "+a=x");
+    atomic_store(&stage->host.is_ending, true);
+    stage->actor->job.work(&stage->actor->job);
+    assert_int_equal(stage->actor->turn.err, ERR_TIMEOUT);
+    atomic_store(&stage->host.is_ending, false);
+    check_log(stage, 1);
+    assert_int_equal(read_number(stage, "SELECT count(*) FROM _sync_receipts"), 1);
 }
 
 /* ---- what is too large ---- */
@@ -573,7 +580,7 @@ int main(void)
         STAGE_TEST(test_a_router_that_goes_meanwhile_is_let_go_when_it_is_back),
         STAGE_TEST(test_it_is_not_checkpointed_meanwhile),
         STAGE_TEST(test_a_journal_that_breaks_meanwhile_closes_it_when_it_is_back),
-        STAGE_TEST(test_a_shard_that_ends_meanwhile_forgets_it),
+        STAGE_TEST(test_a_shard_that_ends_meanwhile_gives_it_up),
         STAGE_TEST(test_a_transaction_may_change_many_rows),
         STAGE_TEST(test_changes_beyond_the_memory_for_them_are_rejected),
         STAGE_TEST(test_what_no_record_can_carry_is_a_barrier),
