@@ -202,9 +202,7 @@ static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA cache_size = -512;" /* KiB a scope; the kernel keeps the rest */
                                "PRAGMA temp_store = MEMORY;";
 
-/* The WAL's entry must be durable before the file is written: after a power cut, an older WAL would come back beside a
- * newer file. SQLite syncs it too, but goes on if that fails. */
-static int sync_entries(sqlite3 *db, const char *path)
+int database_keep_wal(sqlite3 *db, const char *path)
 {
     if (dir_sync_of(path) == ERR_OK)
         return SQLITE_OK;
@@ -220,7 +218,7 @@ enum err database_open(struct database *database, const char *path, bool create,
     if (code == SQLITE_OK)
         code = sqlite3_exec(database->db, SETTINGS, NULL, NULL, NULL);
     if (code == SQLITE_OK && !create)
-        code = sync_entries(database->db, path);
+        code = database_keep_wal(database->db, path);
     if (code != SQLITE_OK) {
         const char *why = database->db == NULL ? "out of memory" : sqlite3_errmsg(database->db);
         buf_printf(ret_why, "%s: %s", path, code == SQLITE_IOERR_DIR_FSYNC ? "its folder cannot be synced" : why);

@@ -72,11 +72,16 @@ void turn_release(struct turn *turn)
     buf_release(&turn->why);
 }
 
+void turn_drop(struct turn *turn)
+{
+    turn_release(turn);
+    turn_init(turn, turn->actor);
+}
+
 void turn_begin(struct turn *turn)
 {
     assert(list_is_empty(&turn->requests) && list_is_empty(&turn->cut) && !turn->is_begun);
-    turn_release(turn);
-    turn_init(turn, turn->actor);
+    turn_drop(turn);
     turn->now_ms = clock_wall_ms();
     turn->until_us = clock_mono_us() + TURN_US;
 }

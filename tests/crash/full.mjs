@@ -28,7 +28,7 @@ const EXTENDED = ["w1", "w3", "reader-v1", "newcomer-v1"];
 const TRANSACTIONS = 24; // per writer and round, and as many more as it takes to meet the full disk
 const TRANSACTIONS_MAX = 5000;
 const LARGE_EVERY = 2; // rounds
-const MEBIBYTES = 160;
+const MEBIBYTES = 400; // what the server holds when it has not been able to save anything for a while, and more
 const FAULT = /Sanitizer|runtime error|Assertion|.*child_died/;
 
 enterNamespace();
