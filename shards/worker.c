@@ -98,13 +98,17 @@ bool shards_open(const struct worker_options *options, const struct app *app, st
     unsigned n = 0;
     bool ok = make_dir(options->data_dir, problems) && make_dir(options->run_dir, problems);
     for (; ok && n < options->n_shards; n++) {
-        ret_shards[n] = shard_new(&(struct shard_options){.number = n,
-                                                          .n_shards = options->n_shards,
-                                                          .data_dir = options->data_dir,
-                                                          .run_dir = options->run_dir,
-                                                          .app = app,
-                                                          .kinds = kinds},
-                                  problems);
+        ret_shards[n] = shard_new(
+            &(struct shard_options){
+                .number = n,
+                .n_shards = options->n_shards,
+                .data_dir = options->data_dir,
+                .run_dir = options->run_dir,
+                .app = app,
+                .kinds = kinds,
+                .journal = options->journal,
+            },
+            problems);
         if (ret_shards[n] == NULL)
             break;
     }

@@ -6,11 +6,13 @@
 
 #include "base/problems.h"
 #include "proto/app.h"
+#include "shards/log/journal.h"
 
 struct worker_options {
     const char *app_dir, *data_dir, *run_dir;
     unsigned n_shards;
     int ready_fd; /* told when every shard listens, unless -1 */
+    struct journal_options journal;
 };
 
 enum { WORKER_SHARDS_MAX = 64 };

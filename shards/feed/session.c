@@ -76,6 +76,7 @@ void session_free(struct session *session)
     list_remove(&session->burst_link);
     table_remove(&session->channel->sessions, &session->node);
     claims_release(&session->claims);
+    buf_release(&session->put_off);
     free(session);
     metric_add(METRIC_SHARD_SESSIONS, -1);
 }
@@ -182,6 +183,8 @@ void session_end_burst(struct session *session)
 void session_answer(struct session *session, struct slice tx, const struct outcome *outcome, uint32_t cost)
 {
     struct buf frame = {0};
+    if (slice_eq(buf_slice(&session->put_off), tx))
+        buf_release(&session->put_off);
     if (outcome->result.len > ANSWER_KEPT_MAX) {
         owe(session, ITEM_RECEIPT, NULL, tx, cost);
         return;
@@ -204,6 +207,8 @@ void session_refuse(struct session *session, struct slice tx, const char *code, 
         return;
     }
     struct buf frame = {0};
+    if (session->put_off.len == 0)
+        buf_append_slice(&session->put_off, tx);
     frame_rejected(&frame, tx, code, slice_str(message), 0, retry_ms);
     owe(session, ITEM_ANSWER, NULL, buf_slice(&frame), cost);
     buf_release(&frame);

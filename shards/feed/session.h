@@ -60,6 +60,7 @@ struct session {
     struct list subs;
     size_t n_subs;
     struct list todo;   /* items */
+    struct buf put_off; /* the id of a transaction that was refused, until it comes again: none overtakes it */
     int64_t credit;     /* bytes that may still be sent */
     uint32_t consumed;  /* bytes of requests done with, not yet given back as credit */
     bool owes_boundary; /* changes were given, but the head was not reached */
@@ -86,7 +87,8 @@ void session_end_burst(struct session *session);
 void session_answer(struct session *session, struct slice tx, const struct outcome *outcome, uint32_t cost);
 
 /* Owes the client the news that its mut or call was not decided: the disk is full, or the like. It may try again after
- * `retry_ms`, which is not 0. A base session cannot be told: it is closed with 1013, and gone when this returns. */
+ * `retry_ms`, which is not 0. Until then those behind it must be refused too (`put_off`). A base session cannot be
+ * told: it is closed with 1013, and gone when this returns. */
 void session_refuse(struct session *session, struct slice tx, const char *code, const char *message, uint32_t retry_ms,
                     uint32_t cost);
 

@@ -51,4 +51,14 @@ bool reader_walk_rest(const struct reader *reader, reader_record_cb *cb, void *a
 /* How it ends, after a walk. */
 enum reader_state reader_state(const struct reader *reader);
 
+/* The folders of a data folder's journals, DATA/journal/N. */
+struct reader_dirs {
+    char **paths;
+    size_t n;
+};
+
+/* False, with a problem added, if they cannot be read. To be released in any case. */
+bool reader_dirs_find(struct reader_dirs *dirs, const char *data_dir, struct problems *problems);
+void reader_dirs_release(struct reader_dirs *dirs);
+
 #endif

@@ -1,6 +1,5 @@
 #include "shards/log/replay.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -214,30 +213,24 @@ static bool replay_dir(const char *data_dir, const char *dir, bool salvage, stru
     return ok;
 }
 
-static int is_number(const struct dirent *entry)
-{
-    return entry->d_name[strspn(entry->d_name, "0123456789")] == '\0';
-}
-
 static bool replay_dirs(const char *data_dir, bool salvage, struct problems *problems)
 {
+    struct reader_dirs dirs;
+    bool ok = reader_dirs_find(&dirs, data_dir, problems);
+    for (size_t i = 0; ok && i < dirs.n; i++)
+        ok = replay_dir(data_dir, dirs.paths[i], salvage, problems);
+    reader_dirs_release(&dirs);
+    return ok;
+}
+
+static bool make_root(const char *data_dir, struct problems *problems)
+{
     char *root = NULL;
-    struct dirent **entries = NULL;
     if (asprintf(&root, "%s/journal", data_dir) < 0)
         abort();
-    int n = dir_make(root) == ERR_OK ? scandir(root, &entries, is_number, alphasort) : -1;
-    if (n < 0)
+    bool ok = dir_make(root) == ERR_OK;
+    if (!ok)
         problems_add(problems, "%s: %s", root, strerror(errno));
-    bool ok = n >= 0;
-    for (int i = 0; i < n; i++) {
-        char *dir = NULL;
-        if (asprintf(&dir, "%s/%s", root, entries[i]->d_name) < 0)
-            abort();
-        ok = ok && replay_dir(data_dir, dir, salvage, problems);
-        free(dir);
-        free(entries[i]);
-    }
-    free(entries);
     free(root);
     return ok;
 }
@@ -258,6 +251,8 @@ static void mend_kept(void *arg, const struct scope_name *name)
 
 bool replay_all(const char *data_dir, struct problems *problems)
 {
+    if (!make_root(data_dir, problems))
+        return false;
     kept_each(data_dir, mend_kept, (void *)(uintptr_t)data_dir);
     return replay_dirs(data_dir, false, problems);
 }

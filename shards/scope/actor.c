@@ -42,6 +42,16 @@ static void send_away(struct actor *actor, enum chore chore)
     helper_ask(chore == CHORE_DECIDE ? actor->host->decider : actor->host->opener, &actor->job);
 }
 
+static void note_opened(struct actor *actor, enum err err, struct slice why)
+{
+    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
+    actor->feed.before = feed_head(&actor->feed);
+    if (actor->feed.file != NULL)
+        actor->feed.file->database.is_cancelled = &actor->host->is_ending;
+    if (!actor->is_opened)
+        turn_fail(&actor->turn, "open", err, why);
+}
+
 /* Opens the file if there is one, or makes it. */
 static void open_file(struct actor *actor, bool create)
 {
@@ -50,12 +60,8 @@ static void open_file(struct actor *actor, bool create)
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err = scope_file_open(path, &actor->name, actor->feed.kind, create, turn->now_ms, &actor->feed.file, &why);
     free(path);
-    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
-    actor->feed.before = feed_head(&actor->feed);
-    if (create && err == ERR_FULL)
-        turn->is_full = true;
-    else if (!actor->is_opened)
-        turn_fail(turn, "open", err, buf_slice(&why));
+    note_opened(actor, create && err == ERR_FULL ? ERR_NOT_FOUND : err, buf_slice(&why));
+    turn->is_full = turn->is_full || (create && err == ERR_FULL);
     buf_release(&why);
 }
 
@@ -102,6 +108,24 @@ static void work(struct job *job)
     }
 }
 
+/* As a crash would leave it. */
+static void abandon_file(struct actor *actor)
+{
+    if (actor->feed.file != NULL)
+        scope_file_abandon(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+}
+
+/* What the turn was about has no base any more. */
+static void close_broken(struct actor *actor)
+{
+    actor->is_broken = false;
+    actor->chore = CHORE_NONE;
+    turn_drop(&actor->turn);
+    abandon_file(actor);
+}
+
 static void come_back(struct job *job)
 {
     struct actor *actor = LIST_ITEM(job, struct actor, job);
@@ -111,6 +135,8 @@ static void come_back(struct job *job)
         sqlite3_close(actor->abandoned);
         actor->abandoned = NULL;
     }
+    if (actor->is_broken)
+        close_broken(actor);
     actor_mark_dirty(actor);
 }
 
@@ -161,15 +187,6 @@ static bool is_shut(const struct actor *actor)
     return actor->is_suspended || actor->patient != NULL;
 }
 
-/* As a crash would leave it. */
-static void abandon_file(struct actor *actor)
-{
-    if (actor->feed.file != NULL)
-        scope_file_abandon(actor->feed.file);
-    actor->feed.file = NULL;
-    actor->is_opened = false;
-}
-
 static void actor_fail(struct actor *actor, const char *what, enum err err, struct slice why)
 {
     log_line(LOG_ERROR, "scope_closed scope=%s after=%s err=\"%s\" why=\"%.*s\"", actor->name.text, what, err_text(err),
@@ -177,20 +194,11 @@ static void actor_fail(struct actor *actor, const char *what, enum err err, stru
     metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
     LIST_FOREACH_SAFE(link, &actor->sessions)
         session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE);
-    abandon_file(actor); /* a checkpoint now would only hope that what failed before has worked */
+    char *copy = mem_dup(why); /* it may be the file's */
+    abandon_file(actor);       /* a checkpoint now would only hope that what failed before has worked */
     if ((err == ERR_IO || err == ERR_DAMAGED) && actor->host->on_failed_file != NULL)
-        actor->host->on_failed_file(actor->host->shard, actor, what, err, why);
-}
-
-/* The journal broke while the file was away: nobody is there any more who could be told of this turn. */
-static void drop_turn(struct actor *actor)
-{
-    struct list *link;
-    while ((link = list_pop(&actor->turn.requests)) != NULL)
-        inbound_free(LIST_ITEM(link, struct inbound, link));
-    abandon_file(actor);
-    actor->is_broken = false;
-    turn_begin(&actor->turn);
+        actor->host->on_failed_file(actor->host->shard, actor, what, err, slice_str(copy));
+    free(copy);
 }
 
 void actor_break(struct actor *actor, uint64_t position)
@@ -202,9 +210,9 @@ void actor_break(struct actor *actor, uint64_t position)
     if (actor->unsaved_from > position)
         actor->unsaved_from = position; /* it is still unsaved: opening the file makes it durable */
     actor->unsaved_to = position;
-    actor->is_broken = actor->is_away; /* its file is a helper's now */
+    actor->is_broken = true;
     if (!actor->is_away)
-        abandon_file(actor);
+        close_broken(actor);
 }
 
 bool actor_open(struct actor *actor)
@@ -221,21 +229,6 @@ bool actor_open(struct actor *actor)
     if (actor->feed.file != NULL)
         list_remove(&actor->unsaved_link);
     return actor->is_opened;
-}
-
-uint64_t actor_suspend(struct actor *actor)
-{
-    actor_open(actor);
-    uint64_t head = feed_head(&actor->feed);
-    actor_save(actor); /* so that it leaves no WAL; what cannot be saved, the journal has */
-    LIST_FOREACH_SAFE(link, &actor->sessions)
-        session_close(LIST_ITEM(link, struct session, link), WS_CODE_RESTART, "the scope is being restored");
-    scope_file_close(actor->feed.file);
-    actor->feed.file = NULL;
-    actor->is_opened = false;
-    actor->is_suspended = true;
-    actor_mark_dirty(actor); /* the turn lets the closes go */
-    return head;
 }
 
 void actor_resume(struct actor *actor)
@@ -273,10 +266,8 @@ static bool find_file(struct actor *actor)
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err = scope_file_open_quickly(path, &actor->name, actor->feed.kind, turn->now_ms, &actor->feed.file, &why);
     free(path);
-    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
-    actor->feed.before = feed_head(&actor->feed);
-    if (!actor->is_opened && err != ERR_TIMEOUT)
-        turn_fail(turn, "open", err, buf_slice(&why));
+    if (err != ERR_TIMEOUT)
+        note_opened(actor, err, buf_slice(&why));
     buf_release(&why);
     return err != ERR_TIMEOUT;
 }
@@ -324,11 +315,17 @@ static void decide(struct actor *actor)
         send_away(actor, CHORE_CHECKPOINT);
 }
 
+/* Nothing can be decided: who wants to come in is told. */
+static void take_all(struct actor *actor)
+{
+    list_move(&actor->turn.requests, &actor->inbox);
+}
+
 /* The file is there, or was made: what was decided without it is decided with it. */
 static void decide_opened(struct actor *actor)
 {
     if (actor->turn.err != ERR_OK)
-        list_move(&actor->turn.requests, &actor->inbox); /* and all who wait for it are told */
+        take_all(actor);
     if (actor->feed.file != NULL)
         list_remove(&actor->unsaved_link); /* opening makes durable what a failure had left */
     turn_decide(&actor->turn, TURN_US);
@@ -338,10 +335,11 @@ static void decide_opened(struct actor *actor)
 static void begin_turn(struct actor *actor)
 {
     turn_begin(&actor->turn);
+    actor->turn.is_full = !journal_has_room(actor->host->journal);
     if (list_is_empty(&actor->inbox))
         return;
     if (is_shut(actor))
-        list_move(&actor->turn.requests, &actor->inbox); /* and all who wait for it are told */
+        take_all(actor);
     else if (actor->is_opened)
         decide(actor);
     else if (find_file(actor))
@@ -493,9 +491,7 @@ void actor_decide(struct actor *actor)
     if (actor->is_away)
         return;
     actor->chore = CHORE_NONE;
-    if (actor->is_broken)
-        drop_turn(actor);
-    else if (chore == CHORE_NONE)
+    if (chore == CHORE_NONE)
         begin_turn(actor);
     else if (chore == CHORE_OPEN || chore == CHORE_CREATE)
         decide_opened(actor);
@@ -532,6 +528,21 @@ bool actor_save(struct actor *actor)
 bool actor_is_heavy(const struct actor *actor)
 {
     return !actor->is_away && actor->feed.file != NULL && actor->feed.file->wal_pages >= ACTOR_HEAVY_PAGES;
+}
+
+uint64_t actor_suspend(struct actor *actor)
+{
+    actor_open(actor);
+    uint64_t head = feed_head(&actor->feed);
+    actor_save(actor); /* so that it leaves no WAL; what cannot be saved, the journal has */
+    LIST_FOREACH_SAFE(link, &actor->sessions)
+        session_close(LIST_ITEM(link, struct session, link), WS_CODE_RESTART, "the scope is being restored");
+    scope_file_close(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+    actor->is_suspended = true;
+    actor_mark_dirty(actor); /* the turn lets the closes go */
+    return head;
 }
 
 /* ---- release ---- */

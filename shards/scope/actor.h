@@ -44,6 +44,7 @@ struct actor_host {
     /* The file of an actor has failed, and was closed. NULL: it is just opened again. */
     void (*on_failed_file)(void *shard, struct actor *actor, const char *what, enum err err, struct slice why);
     struct helper *opener, *decider; /* apart, so that nobody's long request keeps a scope closed */
+    atomic_bool is_ending;           /* long requests are given up, undecided */
 };
 
 /* What would hold up the other scopes of the shard is done on its helper threads. */
@@ -68,12 +69,12 @@ struct actor {
     struct job job;
     sqlite3 *abandoned; /* whose copying ends when it is back, or NULL */
     enum chore chore;
+    bool is_broken;          /* the journal lost what its file holds: it is closed once it is back */
     bool is_away;            /* file and turn are a helper thread's: messages wait, sessions and channels stay */
     uint64_t unsaved_from;   /* the journal's position before its first record since the file's last checkpoint */
     uint64_t unsaved_to;     /* and behind its last */
     int64_t save_after_us;   /* a checkpoint that failed is not worth another try before */
     bool is_opened;          /* the file was looked for */
-    bool is_broken;          /* it is to be opened again when it is back: see actor_break */
     struct patient *patient; /* while its file is in trouble, or NULL: nothing opens it */
     bool is_suspended;       /* its file is being replaced: nothing opens it */
     bool is_held;            /* an operator's request works on it: it stays, though nobody is there */
@@ -96,7 +97,7 @@ void actor_hold(struct actor *actor);
 void actor_let_go(struct actor *actor);
 
 /* Closes its sessions, which may come back, and its file, and returns its head: nothing opens the file until it is
- * resumed. */
+ * resumed. Not while it is away. */
 uint64_t actor_suspend(struct actor *actor);
 void actor_resume(struct actor *actor);
 

@@ -72,11 +72,16 @@ void turn_release(struct turn *turn)
     buf_release(&turn->why);
 }
 
+void turn_drop(struct turn *turn)
+{
+    turn_release(turn);
+    turn_init(turn, turn->actor);
+}
+
 void turn_begin(struct turn *turn)
 {
     assert(list_is_empty(&turn->requests) && list_is_empty(&turn->cut) && !turn->is_begun);
-    turn_release(turn);
-    turn_init(turn, turn->actor);
+    turn_drop(turn);
     turn->now_ms = clock_wall_ms();
     turn->until_us = clock_mono_us() + TURN_US;
 }
@@ -135,6 +140,23 @@ static enum err begin(struct turn *turn)
     return err;
 }
 
+/* Whether a write of this session, before this one, was put off and has not come again. */
+static bool overtakes(const struct turn *turn, const struct inbound *request)
+{
+    const struct session *session = channel_find(request->channel, request->session);
+    if (session == NULL || session->put_off.len == 0)
+        return false;
+    LIST_FOREACH(link, &turn->requests) {
+        const struct inbound *other = LIST_ITEM(link, struct inbound, link);
+        if (other->channel == request->channel && other->session == request->session && inbound_is_write(other) &&
+            slice_eq(other->frame.id, buf_slice(&session->put_off)))
+            return false;
+        if (other == request)
+            break;
+    }
+    return true;
+}
+
 static enum err decide_write(struct turn *turn, struct inbound *request)
 {
     const struct claims *claims = find_claims(turn, request);
@@ -148,7 +170,7 @@ static enum err decide_write(struct turn *turn, struct inbound *request)
         outcome_reject(outcome, REJECT_FORBIDDEN, "an identity without 'sub' cannot write");
         return ERR_OK;
     }
-    if (turn->is_full) {
+    if (turn->is_full || overtakes(turn, request)) {
         request->verdict = VERDICT_REFUSED;
         return ERR_OK;
     }
@@ -225,7 +247,7 @@ static bool cope(struct turn *turn, struct inbound *request, enum err err)
         request->is_settled = true;
     else if (err == ERR_FULL && !turn->is_full)
         turn->is_full = true;
-    else if (err != ERR_TIMEOUT)
+    else if (err != ERR_TIMEOUT || atomic_load(&turn->actor->host->is_ending))
         turn_fail(turn, "transaction", err, slice_str(sqlite3_errmsg(file_of(turn)->database.db)));
     else if (turn->is_alone)
         give_up(request);

@@ -32,9 +32,14 @@ int worker_command(int argc, char **argv)
     if (!options_parse(argc, argv, OPTION_DATA | OPTION_RUN | OPTION_SHARDS | OPTION_READY_FD, &options))
         return 2;
     name_process("skerry-worker", "worker");
-    bool ok = worker_run(&(struct worker_options){options.app_dir, options.data_dir, options.run_dir, options.n_shards,
-                                                  options.ready_fd},
-                         &problems);
+    struct worker_options worker = {
+        .app_dir = options.app_dir,
+        .data_dir = options.data_dir,
+        .run_dir = options.run_dir,
+        .n_shards = options.n_shards,
+        .ready_fd = options.ready_fd,
+    };
+    bool ok = worker_run(&worker, &problems);
     options_release(&options);
     return report(ok, &problems);
 }

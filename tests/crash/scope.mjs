@@ -8,8 +8,9 @@ const IN_FLIGHT = 8; // transactions that a writer keeps unanswered
 const REPEATS = 6; // old transactions that are sent again after a round
 
 export class Scope {
-  constructor(server, workload, name, writers, random) {
-    Object.assign(this, { server, workload, name, random });
+  /** `extended` are the users who speak skerry.v1. */
+  constructor(server, workload, name, writers, random, extended = []) {
+    Object.assign(this, { server, workload, name, random, extended });
     this.sent = []; // {txId, user, frame, changes, code, apply, answer}, in the order of sending
     this.seen = new Map(); // seq -> the row that changed there, as any client was told
     this.broken = []; // what clients were told that does not fit together
@@ -21,7 +22,8 @@ export class Scope {
   }
 
   open(user, collections = this.workload.collections) {
-    const client = new Client(this.server.url(this.name, user), collections);
+    const extended = this.extended.includes(user);
+    const client = new Client(this.server.url(this.name, user), collections, { extended });
     client.onDelta = (frame, seq) => this.see(seq, `${frame.key} of ${frame.sub}`);
     return client;
   }
@@ -55,14 +57,18 @@ export class Scope {
   }
 
   /** Each writer sends `n` transactions, some at a time. Resolves when all are answered. */
-  async load(n, onAnswer) {
-    const lane = async (writer, quota) => {
-      while (quota.left-- > 0) await this.send(writer, this.workload.next(writer, this.random), onAnswer);
+  load(n, onAnswer) {
+    const left = new Map(this.writers.map((writer) => [writer, n]));
+    const take = (writer) => left.set(writer, left.get(writer) - 1).get(writer) >= 0;
+    return this.loadWhile(take, onAnswer);
+  }
+
+  /** The same for as long as a writer `wants` to. */
+  async loadWhile(wants, onAnswer) {
+    const lane = async (writer) => {
+      while (wants(writer)) await this.send(writer, this.workload.next(writer, this.random), onAnswer);
     };
-    const lanes = this.writers.flatMap((writer) => {
-      const quota = { left: n };
-      return Array.from({ length: IN_FLIGHT }, () => lane(writer, quota));
-    });
+    const lanes = this.writers.flatMap((writer) => Array.from({ length: IN_FLIGHT }, () => lane(writer)));
     await Promise.all(lanes);
     await this.send(this.founder, this.workload.seal(`z-${this.sent.length}`));
   }

@@ -104,12 +104,17 @@ export const workloads = { board, chat };
 
 const BODIES = [..."abcdefgh"].map((letter) => letter.repeat(900000));
 
-/** `n` transactions of which fill more than two segments of a journal, where rows may be that large. */
+/** `n` transactions of which fill more than two segments of a journal, where rows may be that large; one row a writer. */
 export const large = {
   board: {
     ...board,
     n: 40,
     found: () => change("notes", op("insert", "large", { body: "small" })),
-    next: (_, random) => change("notes", op("update", "large", { body: random.pick(BODIES) })),
+    next(writer, random) {
+      const key = `large-${writer.name}`;
+      const type = writer.own.has(key) ? "update" : "insert";
+      writer.own.add(key);
+      return change("notes", op(type, key, { body: random.pick(BODIES) }));
+    },
   },
 };

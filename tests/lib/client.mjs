@@ -1,6 +1,7 @@
 /*
- * client - a client of the base contract that trusts nobody: it keeps rows and cursor as WIRE's rules say, comes back
- * when its socket closes, sends again what was not answered, and notes each rule that the server breaks.
+ * client - a client that trusts nobody: it keeps rows and cursor as the contract's rules say, comes back when its socket
+ * closes, sends again what was not answered, and notes each rule that the server breaks. It speaks the base contract, or
+ * with `extended` that of skerry.v1: then a transaction that was put off is tried again alone, and the rest behind it.
  */
 import { decode, encode } from "@msgpack/msgpack";
 import WebSocket from "ws";
@@ -8,11 +9,13 @@ import WebSocket from "ws";
 import { until } from "./server.mjs";
 
 const RETRY_MS = 30;
+const EXTENDED = new Set(["hello", "gone"]);
 
 export class Client {
   /** `url` may change between connections; `collections` are subscribed whole, each under its own name. */
-  constructor(url, collections = []) {
+  constructor(url, collections = [], { extended = false } = {}) {
     this.url = url;
+    this.extended = extended;
     this.rows = new Map(collections.map((name) => [name, new Map()])); // what a user would see
     this.cursor = 0;
     this.unanswered = new Map(); // txId -> {frame, shows, resolve}
@@ -20,6 +23,8 @@ export class Client {
     this.broken = []; // rules that the server broke
     this.connections = 0;
     this.resent = 0; // transactions that were under way when a connection ended
+    this.closes = []; // the codes with which the server closed
+    this.putOffs = []; // the codes with which transactions were put off
     this.onDelta = () => {}; // told of each, as it comes
     this.start();
   }
@@ -28,7 +33,10 @@ export class Client {
     this.buffer = []; // deltas behind the cursor
     this.snapshot = null; // {sub, rows} while one is being received
     this.first = new Set(this.rows.keys()); // subscriptions that have not come up to date on this socket
-    const socket = new WebSocket(this.url, { perMessageDeflate: false });
+    this.hello = null; // what an extended session is told first
+    this.putOff = null; // the transaction behind which the others wait
+    clearTimeout(this.retry);
+    const socket = new WebSocket(this.url, this.extended ? ["skerry.v1"] : [], { perMessageDeflate: false });
     socket.on("open", () => this.resume());
     socket.on("message", (data, isBinary) => isBinary && this.receive(decode(data)));
     socket.on("error", () => {}); // "close" follows
@@ -45,6 +53,7 @@ export class Client {
   }
 
   closed(code) {
+    this.closes.push(code);
     if (code >= 4000) this.violation(`closed with ${code}`);
     for (const resolve of this.fetches.values()) resolve(null);
     this.fetches.clear();
@@ -73,7 +82,7 @@ export class Client {
   transact(frame, shows = false) {
     return new Promise((resolve) => {
       this.unanswered.set(frame.txId, { frame, shows, resolve });
-      this.send(frame);
+      if (this.putOff === null) this.send(frame);
     });
   }
 
@@ -95,6 +104,8 @@ export class Client {
   receive(frame) {
     const handle = this[`on_${frame.t.replace("-", "_")}`];
     if (!handle) this.violation(`an unknown frame ${frame.t}`);
+    else if (this.extended && (this.hello === null) !== (frame.t === "hello")) this.violation(`${frame.t}, not hello first`);
+    else if (!this.extended && EXTENDED.has(frame.t)) this.violation(`a ${frame.t} without skerry.v1`);
     else if (this.snapshot && frame.t !== "snap" && frame.t !== "snap-end")
       this.violation(`a ${frame.t} within the snapshot of ${this.snapshot.sub}`);
     else if (frame.sub != null && !this.rows.has(frame.sub)) this.violation(`a ${frame.t} for ${frame.sub}`);
@@ -149,7 +160,27 @@ export class Client {
     this.answer(frame.txId, { seq, result: frame.result ?? null, error: null });
   }
 
-  on_rejected({ txId, error }) {
+  on_hello(frame) {
+    this.hello = frame;
+  }
+
+  on_gone({ retryMs }) {
+    if (!(retryMs > 0)) this.violation(`gone for ${retryMs} ms`);
+  }
+
+  /** Not decided: it is kept, and with it what is behind it. */
+  on_put_off(txId, { code }, retryMs) {
+    const transaction = this.unanswered.get(txId);
+    if (!this.extended || !transaction) return this.violation(`${txId} was put off`);
+    this.putOffs.push(code);
+    this.putOff ??= txId;
+    if (this.putOff !== txId) return;
+    this.retry = setTimeout(() => this.send(transaction.frame), retryMs);
+  }
+
+  on_rejected({ txId, error, seq, retryMs }) {
+    if (retryMs != null) return this.on_put_off(txId, error, retryMs);
+    if (!this.extended && seq != null) this.violation(`the position of a rejection without skerry.v1`);
     this.answer(txId, { seq: null, result: null, error: { code: error.code ?? null, message: error.message } });
   }
 
@@ -162,6 +193,10 @@ export class Client {
     const transaction = this.unanswered.get(txId);
     if (!transaction) return this.violation(`a second answer to ${txId}`);
     this.unanswered.delete(txId);
+    if (this.putOff === txId) {
+      this.putOff = null;
+      for (const { frame } of this.unanswered.values()) this.send(frame);
+    } else if (this.putOff !== null) this.violation(`${txId} was decided before ${this.putOff}, which was put off`);
     transaction.resolve(answer);
   }
 }

@@ -8,7 +8,7 @@ static const struct {
 } TYPES[] = {
     {"snap", ANSWER_SNAP},         {"snap-end", ANSWER_SNAP_END},   {"d", ANSWER_DELTA},
     {"uptodate", ANSWER_UPTODATE}, {"committed", ANSWER_COMMITTED}, {"rejected", ANSWER_REJECTED},
-    {"reset", ANSWER_RESET},
+    {"reset", ANSWER_RESET},       {"hello", ANSWER_HELLO},         {"gone", ANSWER_GONE},
 };
 
 static const char *const OPS[] = {[OP_INSERT] = "insert", [OP_UPDATE] = "update", [OP_DELETE] = "delete"};
@@ -62,6 +62,15 @@ static bool read_error(struct slice encoded, struct answer *answer)
     return ok;
 }
 
+static bool read_number(struct slice encoded, int64_t *ret_number)
+{
+    struct mp_token token;
+    bool ok = mp_read(&encoded, &token) && token.type == MP_INT;
+    if (ok)
+        *ret_number = token.integer;
+    return ok;
+}
+
 static bool read_field(struct slice name, struct slice encoded, struct slice text, struct answer *answer)
 {
     if (is(name, "t"))
@@ -78,7 +87,9 @@ static bool read_field(struct slice name, struct slice encoded, struct slice tex
         answer->result = encoded;
     else if (is(name, "op"))
         return op_of(text, &answer->op);
-    else if (is(name, "seq"))
+    else if (is(name, "retryMs"))
+        return read_number(encoded, &answer->retry_ms);
+    else if (is(name, "seq") || is(name, "head"))
         return seq_parse(text, &answer->seq);
     else if (is(name, "error"))
         return read_error(encoded, answer);

@@ -14,6 +14,8 @@ enum answer_type {
     ANSWER_COMMITTED,
     ANSWER_REJECTED,
     ANSWER_RESET,
+    ANSWER_HELLO,
+    ANSWER_GONE,
     ANSWER_OTHER
 };
 
@@ -25,7 +27,8 @@ struct answer {
     struct slice sub, key, tx;
     enum op_type op;
     struct slice row; /* encoded: `row` or `cols` */
-    uint64_t seq;
+    uint64_t seq;     /* of a hello: its head */
+    int64_t retry_ms;
     struct slice code;
     struct slice result; /* encoded; empty where it is nil or absent */
 };

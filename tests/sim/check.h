@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#include "tests/sim/client.h"
+#include "tests/sim/guest.h"
 #include "tests/sim/model.h"
 
 /* What a scope's file says has happened. */
@@ -26,6 +26,6 @@ struct truth check_file(const struct history *history, sqlite3 *file);
 void check_history(const struct truth *truth);
 
 /* Fails unless the client holds what the file does, to the last row. It must be done, and all delivered. */
-void check_client(const struct client *client, const struct truth *truth);
+void check_guest(const struct guest *guest, const struct truth *truth);
 
 #endif

@@ -46,8 +46,8 @@ bool history_find(const struct history *history, struct slice tx_id, size_t *ret
 
 static bool same(const struct ending *a, const struct ending *b)
 {
-    return a->is_rejected == b->is_rejected && a->seq == b->seq && a->result == b->result &&
-           strcmp(a->code, b->code) == 0;
+    bool same_seq = a->seq == b->seq || a->seq == 0 || b->seq == 0;
+    return a->is_rejected == b->is_rejected && same_seq && a->result == b->result && strcmp(a->code, b->code) == 0;
 }
 
 void history_end(struct history *history, size_t number, const struct ending *ending)
@@ -61,7 +61,8 @@ void history_end(struct history *history, size_t number, const struct ending *en
                  (unsigned long long)ending->seq);
     history->n_answered += !tx->is_answered;
     tx->is_answered = true;
-    tx->ending = *ending;
+    if (tx->ending.seq == 0)
+        tx->ending = *ending;
 }
 
 void history_saw(struct history *history, const struct sight *sight)

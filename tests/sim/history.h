@@ -16,7 +16,7 @@ enum { CODE_MAX = 24, SNAPSHOT_ROW = OP_DELETE + 1, USERS_MAX = 8 };
 /* How a transaction ended. */
 struct ending {
     bool is_rejected;
-    uint64_t seq;        /* of a commit: a rejection does not say */
+    uint64_t seq;        /* 0: a rejection of the base contract, which does not say */
     char code[CODE_MAX]; /* of a rejection, "" without one */
     uint64_t result;     /* a hash of a commit's result, 0 without one */
 };
@@ -36,7 +36,8 @@ struct sight {
     unsigned op;
 };
 
-/* A cursor moved to `seq`, and then the client held of this collection what has this hash: see rows.h. */
+/* A cursor moved to `seq`, and then the client held of this collection what has this hash: see rows.h. COLLECTION_N: it
+ * was only said that `seq` is the head. */
 struct view {
     uint64_t seq, rows;
     unsigned client;

@@ -8,6 +8,8 @@
  * The story (story_play) is the world outside: its clients use base/loop.h and plain non-blocking sockets. It may
  * connect to any IPv4 address, behind which the router listens. Time goes on only within sim_run and what calls it.
  *
+ * The story is linked with the server, whose names are taken: client_, connection_, link_, session_, channel_ and such.
+ *
  * There is one world per process, and each schedule has a process of its own: nothing is freed.
  */
 #ifndef TESTS_SIM_SIM_H
@@ -65,6 +67,9 @@ struct sim_options {
 /* Chances out of a million that make each fault hit a few times in a schedule of some hundred operations. */
 extern const uint32_t SIM_WEIGHTS[SIM_FAULT_N];
 
+/* Loads an app's definition: once, before the schedules part, because it takes long. */
+void sim_load_app(const char *app_dir);
+
 /* Builds the world; the worker and then the router start once time goes on. */
 void sim_begin(const struct sim_options *options);
 
@@ -119,7 +124,9 @@ bool sim_is_traced(void);
 /* The schedule has failed: says why, with seed and time, and ends it. */
 _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The story of a schedule: builds a world with sim_begin, and returns if all was well. Written elsewhere. */
+/* Once, at first: loads the apps. Then the story of each schedule: builds a world with sim_begin, and returns if all
+ * was well. Written elsewhere. */
+void story_prepare(void);
 void story_play(uint64_t seed);
 
 /* What the story counts for the report: operations, checks; the sums of all schedules are printed. */

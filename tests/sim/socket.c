@@ -180,22 +180,25 @@ static void on_ready(void *arg, unsigned ready)
         want(socket);
 }
 
-void socket_open(struct socket *client, const char *path)
+void socket_open(struct socket *to, const char *path, const char *protocol)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(PORT)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    client->is_reading = true;
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (client->fd < 0)
+    to->is_reading = true;
+    to->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (to->fd < 0)
         sim_fail("a client gets no socket");
-    watch_init(&client->watch, client->loop, client->fd, on_ready, client);
-    if (connect(client->fd, (struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS) {
-        lose(client, 0);
+    watch_init(&to->watch, to->loop, to->fd, on_ready, to);
+    if (connect(to->fd, (struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS) {
+        lose(to, 0);
         return;
     }
-    buf_printf(&client->out,
+    buf_printf(&to->out,
                "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
                path);
-    want(client);
+    if (protocol != NULL)
+        buf_printf(&to->out, "Sec-WebSocket-Protocol: %s\r\n", protocol);
+    buf_printf(&to->out, "\r\n");
+    want(to);
 }

@@ -30,8 +30,8 @@ struct socket {
 
 void socket_init(struct socket *socket, struct loop *loop, const struct socket_handlers *handlers, void *arg);
 
-/* Begins to connect and asks for `path`. on_open or on_closed follows. */
-void socket_open(struct socket *socket, const char *path);
+/* Begins to connect and asks for `path`, `protocol` may be NULL. on_open or on_closed follows. */
+void socket_open(struct socket *socket, const char *path, const char *protocol);
 
 /* At once, without a word; on_closed is not called. */
 void socket_drop(struct socket *socket);

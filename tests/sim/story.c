@@ -27,7 +27,7 @@ struct story {
     struct loop *loop;
     struct history *histories[SCOPES_MAX];
     size_t n_scopes;
-    struct client *clients[CLIENTS_MAX];
+    struct guest *clients[CLIENTS_MAX];
     size_t n_clients;
     size_t scope_of[CLIENTS_MAX];
     bool has_changed_app;
@@ -70,7 +70,8 @@ static void choose_weights(uint64_t seed, uint32_t weights[SIM_FAULT_N])
 
 static struct habits random_habits(void)
 {
-    return (struct habits){.tick_ms = 1 + sim_random(12),
+    return (struct habits){.is_v1 = sim_random(2) == 0,
+                           .tick_ms = 1 + sim_random(12),
                            .in_flight = 1 + sim_random(6),
                            .large_one_in = 30 + sim_random(300),
                            .drops = sim_random(25),
@@ -89,12 +90,12 @@ static void add_clients(struct story *story)
         size_t scope = i % story->n_scopes;
         unsigned user = (unsigned)(i / story->n_scopes / 2);
         story->scope_of[i] = scope;
-        story->clients[i] = client_new(story->loop, story->histories[scope], (unsigned)i, user, &habits);
+        story->clients[i] = guest_new(story->loop, story->histories[scope], (unsigned)i, user, &habits);
         for (size_t j = 0; j < i; j++) {
             if (story->scope_of[j] != scope || j / story->n_scopes / 2 != user)
                 continue;
-            client_befriend(story->clients[i], story->clients[j]);
-            client_befriend(story->clients[j], story->clients[i]);
+            guest_befriend(story->clients[i], story->clients[j]);
+            guest_befriend(story->clients[j], story->clients[i]);
         }
     }
 }
@@ -102,7 +103,7 @@ static void add_clients(struct story *story)
 static void give_work(struct story *story, unsigned n_transactions)
 {
     for (size_t i = 0; i < story->n_clients; i++)
-        client_give(story->clients[i], n_transactions / (unsigned)story->n_clients + 1);
+        guest_give(story->clients[i], n_transactions / (unsigned)story->n_clients + 1);
 }
 
 static bool turn_of_clients(void *arg)
@@ -133,7 +134,7 @@ static bool are_done(void *arg)
 {
     const struct story *story = arg;
     for (size_t i = 0; i < story->n_clients; i++)
-        if (!client_is_done(story->clients[i]))
+        if (!guest_is_done(story->clients[i]))
             return false;
     return true;
 }
@@ -200,7 +201,13 @@ static void look_at_all(struct story *story)
     for (size_t i = 0; i < story->n_scopes; i++)
         truths[i] = look(story, i);
     for (size_t i = 0; i < story->n_clients; i++)
-        check_client(story->clients[i], &truths[story->scope_of[i]]);
+        check_guest(story->clients[i], &truths[story->scope_of[i]]);
+}
+
+void story_prepare(void)
+{
+    sim_load_app(APP_LATER);
+    sim_load_app(APP);
 }
 
 void story_play(uint64_t seed)

@@ -358,6 +358,27 @@ static void test_an_extended_session_is_told_when_to_try_again(void **state)
     check(stage, EVE, "committed t2 2\n");
 }
 
+/* Else an update could come before the insert that was put off, and find no row. */
+static void test_what_was_put_off_is_not_overtaken(void **state)
+{
+    struct stage *stage = *state;
+    stage_attach_v1(stage, EVE, "{'sub':'eve'}");
+    stage_mut(stage, EVE, "t1", "+a=x");
+    check(stage, EVE, "attached\nhello 1\ncommitted t1 1\n");
+    session_refuse(channel_find(stage->channel, EVE), SLICE("t2"), "STORAGE_FULL", "no room", 1000, 100);
+    stage_mut(stage, EVE, "t3", "~b=y");
+    stage_mut(stage, ANN, "t3", "~a=y"); /* somebody else is not held up */
+    check(stage, EVE,
+          "rejected t2 after 1000 STORAGE_FULL: no room\n"
+          "rejected t3 after 1000 STORAGE_FULL: there is no space for it now\n");
+    assert_string_equal(stage_heard(stage, ANN), "committed t3 2\n");
+    stage_mut(stage, EVE, "t2", "+b=x");
+    stage_mut(stage, EVE, "t3", "~b=y");
+    check(stage, EVE, "committed t2 3\ncommitted t3 4\n");
+    stage_mut(stage, EVE, "t4", "-b");
+    check(stage, EVE, "committed t4 5\n");
+}
+
 /* The rows that the migrations of the app made come with the file. */
 static void test_first_rows_are_told_to_those_who_waited(void **state)
 {
@@ -400,6 +421,7 @@ int main(void)
         STAGE_TEST(test_hello_comes_first_and_tells_the_head),
         STAGE_TEST(test_a_rejection_tells_its_position),
         STAGE_TEST(test_an_extended_session_is_told_when_to_try_again),
+        STAGE_TEST(test_what_was_put_off_is_not_overtaken),
         STAGE_TEST(test_first_rows_are_told_to_those_who_waited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
