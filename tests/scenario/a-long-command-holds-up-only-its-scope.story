@@ -12,6 +12,10 @@ a call k1 think n=3000000
 b mut t1 items insert i2 text=behind
 c mut t2 items insert i2 text=beside
 c expect committed t2
+c mut t3 items insert i3 text=beside
+c expect committed t3
+c mut t4 items insert i4 text=beside
+c expect committed t4
 a expect silence
 b expect silence
 
