@@ -40,6 +40,7 @@ struct journal {
     struct buf batch; /* records of the turn, with room for their headers */
     size_t begun;
     uint64_t position;
+    uint64_t n_breaks;
     struct news seen;
     struct timer retry; /* while it is broken or cannot grow */
     int64_t retry_ms;
@@ -216,6 +217,7 @@ static void on_round(void *arg)
         return;
     assert(journal->batch.len == 0); /* records are written and flushed within a turn */
     journal->position = journal->seen.synced;
+    journal->n_breaks++;
     journal->handlers->on_broken(journal->arg);
 }
 
@@ -322,6 +324,11 @@ uint64_t journal_position(const struct journal *journal)
 uint64_t journal_durable(const struct journal *journal)
 {
     return journal->seen.synced;
+}
+
+uint64_t journal_breaks(const struct journal *journal)
+{
+    return journal->n_breaks;
 }
 
 bool journal_is_full(const struct journal *journal)
