@@ -223,7 +223,9 @@ static void on_round(void *arg)
 
 static void fill_options(struct journal_options *options, const struct journal_options *wanted)
 {
-    *options = wanted == NULL ? (struct journal_options){0} : *wanted;
+    *options = (struct journal_options){0};
+    if (wanted != NULL)
+        *options = *wanted;
     if (options->segment_bytes == 0)
         options->segment_bytes = JOURNAL_SEGMENT_BYTES;
     if (options->record_bytes_max == 0)
