@@ -27,10 +27,20 @@ struct console *console_new(const struct console_host *host)
     return console;
 }
 
-static void errand_free(struct errand *errand)
+/* It has been answered: what it holds is free for the next one, though its stream may live on for a while. */
+static void errand_end(struct errand *errand)
 {
+    if (errand->has_ended)
+        return;
+    errand->has_ended = true;
+    errand->is_exclusive = false;
     if (errand->type->end != NULL)
         errand->type->end(errand);
+}
+
+static void errand_free(struct errand *errand)
+{
+    errand_end(errand);
     list_remove(&errand->link);
     free(errand);
 }
@@ -83,6 +93,7 @@ void errand_say(struct errand *errand, const char *format, ...)
 
 void errand_finish(struct errand *errand)
 {
+    errand->is_answered = true;
     if (errand->stream != NULL)
         h2_stream_finish(errand->stream);
 }
@@ -194,7 +205,10 @@ static bool take_further(struct errand *errand)
         errand_free(errand);
         return false;
     }
-    return errand->type->turn != NULL && errand->type->turn(errand);
+    bool has_more = !errand->is_answered && errand->type->turn != NULL && errand->type->turn(errand);
+    if (errand->is_answered && !errand->is_working)
+        errand_end(errand);
+    return has_more;
 }
 
 bool console_turn(struct console *console)
@@ -210,7 +224,7 @@ bool console_turn(struct console *console)
 static void send_metrics(struct errand *errand)
 {
     metrics_print(h2_stream_out(errand->stream), "skerry_shard");
-    h2_stream_finish(errand->stream);
+    errand_finish(errand);
 }
 
 const struct errand_type METRICS_ERRAND = {.name = "metrics", .size = sizeof(struct errand), .begin = send_metrics};

@@ -34,7 +34,8 @@ struct errand {
     struct scope_name name;
     struct h2_stream *stream; /* NULL once nobody waits for the answer */
     struct job job;
-    bool is_working;   /* the helper has it */
+    bool is_working; /* the helper has it */
+    bool is_answered, has_ended;
     bool is_exclusive; /* it is the shard's one backup or restore */
     bool must_end;     /* it cannot be left as it is, though nobody waits */
 };

@@ -184,6 +184,8 @@ static bool close_scope(struct restore *restore)
         return false; /* it brings a turn when it is back */
     if (restore->file.why.len > 0)
         return give_up(restore);
+    if (restore->actor->is_away)
+        return false; /* it brings a turn when it is back */
     restore->errand.must_end = true;
     restore->file.known_head = actor_suspend(restore->actor);
     restore->state = RESTORE_PLACED;
@@ -291,7 +293,8 @@ static void end(struct errand *errand)
     let_go(restore);
     if (restore->fd > 0)
         close(restore->fd);
-    spool_clean(errand->host->actor_host->data_dir, errand->host->number);
+    if (restore->file.fresh != NULL) /* else the shard's spool is another's */
+        spool_clean(errand->host->actor_host->data_dir, errand->host->number);
     replacement_release(&restore->file);
     buf_release(&restore->in);
     buf_release(&restore->chunk);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "shards/scope/database.h"
+
 static bool fail(struct target *target, const char *why, int code)
 {
     target->why = why;
@@ -47,6 +49,8 @@ bool target_open(struct target *target, const char *path)
     sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
     if (sqlite3_exec(target->db, SETTINGS, NULL, NULL, NULL) != SQLITE_OK)
         return fail_sqlite(target, "the file cannot be opened");
+    if (database_keep_wal(target->db, path) != SQLITE_OK)
+        return fail(target, "its folder cannot be synced", SQLITE_CANTOPEN);
     return read_number(target, INCARNATION, &target->incarnation) && read_number(target, TX, &target->tx) &&
            read_number(target, HEAD, &target->head);
 }
