@@ -42,6 +42,16 @@ static void send_away(struct actor *actor, enum chore chore)
     helper_ask(chore == CHORE_DECIDE ? actor->host->decider : actor->host->opener, &actor->job);
 }
 
+static void note_opened(struct actor *actor, enum err err, struct slice why)
+{
+    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
+    actor->feed.before = feed_head(&actor->feed);
+    if (actor->feed.file != NULL)
+        actor->feed.file->database.is_cancelled = &actor->host->is_ending;
+    if (!actor->is_opened)
+        turn_fail(&actor->turn, "open", err, why);
+}
+
 /* Opens the file if there is one, or makes it. */
 static void open_file(struct actor *actor, bool create)
 {
@@ -50,12 +60,8 @@ static void open_file(struct actor *actor, bool create)
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err = scope_file_open(path, &actor->name, actor->feed.kind, create, turn->now_ms, &actor->feed.file, &why);
     free(path);
-    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
-    actor->feed.before = feed_head(&actor->feed);
-    if (create && err == ERR_FULL)
-        turn->is_full = true;
-    else if (!actor->is_opened)
-        turn_fail(turn, "open", err, buf_slice(&why));
+    note_opened(actor, create && err == ERR_FULL ? ERR_NOT_FOUND : err, buf_slice(&why));
+    turn->is_full = turn->is_full || (create && err == ERR_FULL);
     buf_release(&why);
 }
 
@@ -247,10 +253,8 @@ static bool find_file(struct actor *actor)
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err = scope_file_open_quickly(path, &actor->name, actor->feed.kind, turn->now_ms, &actor->feed.file, &why);
     free(path);
-    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
-    actor->feed.before = feed_head(&actor->feed);
-    if (!actor->is_opened && err != ERR_TIMEOUT)
-        turn_fail(turn, "open", err, buf_slice(&why));
+    if (err != ERR_TIMEOUT)
+        note_opened(actor, err, buf_slice(&why));
     buf_release(&why);
     return err != ERR_TIMEOUT;
 }

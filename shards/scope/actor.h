@@ -39,6 +39,7 @@ struct actor_host {
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
     struct helper *opener, *decider; /* apart, so that nobody's long request keeps a scope closed */
+    atomic_bool is_ending;           /* long requests are given up, undecided */
 };
 
 /* What would hold up the other scopes of the shard is done on its helper threads. */

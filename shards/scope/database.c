@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "shards/scope/wal.h"
 
 enum { STEPS_A_LOOK = 1000 }; /* of SQLite's machine, between two looks at the clock: some 10 us */
 
@@ -187,6 +188,8 @@ static void harden(sqlite3 *db)
 static int is_time_up(void *arg)
 {
     const struct database *database = arg;
+    if (database->is_cancelled != NULL && atomic_load(database->is_cancelled))
+        return true;
     return database->until_us != 0 && clock_mono_us() >= database->until_us;
 }
 
@@ -214,7 +217,7 @@ enum err database_open(struct database *database, const char *path, bool create,
 {
     *database = (struct database){0};
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
-    int code = sqlite3_open_v2(path, &database->db, flags, NULL);
+    int code = sqlite3_open_v2(path, &database->db, flags, wal_vfs());
     if (code == SQLITE_OK)
         code = sqlite3_exec(database->db, SETTINGS, NULL, NULL, NULL);
     if (code == SQLITE_OK && !create)

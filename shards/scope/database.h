@@ -11,6 +11,7 @@
 #define SHARDS_SCOPE_DATABASE_H
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,7 +38,8 @@ struct database {
     enum sql_kind preparing;
     const char *denied; /* why the authorizer last said no */
     struct sql_context context;
-    int64_t until_us; /* a statement that runs then is interrupted; 0: none is */
+    int64_t until_us;                /* a statement that runs then is interrupted; 0: none is */
+    const atomic_bool *is_cancelled; /* whatever runs is interrupted once this is true; or NULL */
 };
 
 /* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. */

@@ -247,7 +247,7 @@ static bool cope(struct turn *turn, struct inbound *request, enum err err)
         request->is_settled = true;
     else if (err == ERR_FULL && !turn->is_full)
         turn->is_full = true;
-    else if (err != ERR_TIMEOUT)
+    else if (err != ERR_TIMEOUT || atomic_load(&turn->actor->host->is_ending))
         turn_fail(turn, "transaction", err, slice_str(sqlite3_errmsg(file_of(turn)->database.db)));
     else if (turn->is_alone)
         give_up(request);
