@@ -84,6 +84,16 @@ enum err dir_sync(const char *path)
     return failed == 0 ? ERR_OK : ERR_IO;
 }
 
+enum err dir_sync_of(const char *path)
+{
+    char *copy = mem_dup(slice_str(path));
+    enum err err = dir_sync(dirname(copy));
+    int saved_errno = errno;
+    free(copy);
+    errno = saved_errno;
+    return err;
+}
+
 /* Syncs the entry of one that is there too: its maker may have died before that. But it may lie in a folder that is not
  * ours to read. */
 enum err dir_make(const char *path)
@@ -91,8 +101,6 @@ enum err dir_make(const char *path)
     bool is_new = mkdir(path, 0700) == 0;
     if (!is_new && errno != EEXIST)
         return errno == ENOSPC ? ERR_FULL : ERR_IO;
-    char *copy = mem_dup(slice_str(path));
-    enum err err = dir_sync(dirname(copy));
-    free(copy);
+    enum err err = dir_sync_of(path);
     return is_new ? err : ERR_OK;
 }

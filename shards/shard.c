@@ -443,8 +443,11 @@ static void free_actors(struct shard *shard)
 static bool save_all(struct shard *shard)
 {
     bool ok = true;
-    LIST_FOREACH_SAFE(link, &shard->unsaved)
-        ok = actor_save(LIST_ITEM(link, struct actor, unsaved_link)) && ok;
+    LIST_FOREACH_SAFE(link, &shard->unsaved) {
+        struct actor *actor = LIST_ITEM(link, struct actor, unsaved_link);
+        actor->is_away = false; /* the helper threads have ended */
+        ok = actor_save(actor) && ok;
+    }
     return ok;
 }
 
@@ -460,6 +463,7 @@ static void free_blanks(struct shard *shard)
 
 void shard_free(struct shard *shard)
 {
+    atomic_store(&shard->host.is_ending, true);
     helper_free(shard->decider); /* ends what is under way; then all actors are this thread's */
     helper_free(shard->opener);
     if (shard->listen_fd >= 0) {

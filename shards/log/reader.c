@@ -170,6 +170,13 @@ static bool walk_segment(struct reader *reader, struct reader_segment *segment, 
     return true;
 }
 
+void reader_skip_to(struct reader *reader, uint64_t position)
+{
+    for (size_t i = 0; i < reader->n_segments; i++)
+        if (reader->segments[i].limit <= position)
+            reader->segments[i].header.generation = 0;
+}
+
 bool reader_walk(struct reader *reader, reader_record_cb *cb, void *arg)
 {
     bool has_begun = false, ok = true;

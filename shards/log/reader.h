@@ -5,7 +5,8 @@
  * position at which a later one begins does not count either: it was abandoned. Anything else that cannot be read is
  * damage.
  *
- * Nobody may write to them meanwhile.
+ * Nobody may write to them meanwhile, unless the walk begins behind what is used again (reader_skip_to) and ends in
+ * front of what is appended.
  */
 #ifndef SHARDS_LOG_READER_H
 #define SHARDS_LOG_READER_H
@@ -34,6 +35,9 @@ enum reader_state { READER_WHOLE, READER_TORN, READER_DAMAGED };
 /* False, with a problem added, if the folder or a file cannot be read. To be closed in any case. */
 bool reader_open(struct reader *reader, const char *dir, struct problems *problems);
 void reader_close(struct reader *reader);
+
+/* Segments that end in front of `position` do not take part any more. */
+void reader_skip_to(struct reader *reader, uint64_t position);
 
 /* False ends the walk. */
 typedef bool reader_record_cb(void *arg, const struct reader_segment *segment, const struct record *record);

@@ -12,6 +12,7 @@ int check_command(int argc, char **argv);   /* judges an app */
 int status_command(int argc, char **argv);  /* asks a running server how it is; 1 if something is in trouble */
 int backup_command(int argc, char **argv);  /* copies a scope of a running server to a file */
 int journal_command(int argc, char **argv); /* looks into the journals of a stopped server; 1 if one is damaged */
+int restore_command(int argc, char **argv); /* puts such a copy in the place of a scope of a running server */
 int version_command(int argc, char **argv);
 
 #endif
