@@ -74,14 +74,33 @@ enum err file_write(const char *path, struct slice bytes)
     return ok ? ERR_OK : errno == ENOSPC ? ERR_FULL : ERR_IO;
 }
 
-enum err dir_sync(const char *path)
+static enum err sync_opened(int fd)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = fd < 0 ? -1 : fsync(fd), saved_errno = errno;
     if (fd >= 0)
         close(fd);
     errno = saved_errno;
-    return failed == 0 ? ERR_OK : ERR_IO;
+    return failed == 0 ? ERR_OK : errno == ENOSPC ? ERR_FULL : ERR_IO;
+}
+
+enum err file_sync(const char *path)
+{
+    return sync_opened(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+enum err dir_sync(const char *path)
+{
+    return sync_opened(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+enum err dir_sync_of(const char *path)
+{
+    char *copy = mem_dup(slice_str(path));
+    enum err err = dir_sync(dirname(copy));
+    int saved_errno = errno;
+    free(copy);
+    errno = saved_errno;
+    return err;
 }
 
 /* Syncs the entry of one that is there too: its maker may have died before that. But it may lie in a folder that is not
@@ -91,8 +110,6 @@ enum err dir_make(const char *path)
     bool is_new = mkdir(path, 0700) == 0;
     if (!is_new && errno != EEXIST)
         return errno == ENOSPC ? ERR_FULL : ERR_IO;
-    char *copy = mem_dup(slice_str(path));
-    enum err err = dir_sync(dirname(copy));
-    free(copy);
+    enum err err = dir_sync_of(path);
     return is_new ? err : ERR_OK;
 }

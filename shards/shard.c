@@ -460,6 +460,7 @@ static void free_blanks(struct shard *shard)
 
 void shard_free(struct shard *shard)
 {
+    atomic_store(&shard->host.is_ending, true);
     helper_free(shard->decider); /* ends what is under way; then all actors are this thread's */
     helper_free(shard->opener);
     if (shard->listen_fd >= 0) {

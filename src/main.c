@@ -19,6 +19,8 @@ static const struct {
     {"token", token_command, "--app APP --sub WHO", "mint a token for an app's user"},
     {"status", status_command, "", "say how a running server is, and which scopes are in trouble"},
     {"backup", backup_command, "APP/KIND/ID FILE", "copy a scope to a file, while it is in use"},
+    {"restore", restore_command, "APP/KIND/ID FILE", "put a backup in the place of a scope"},
+    {"journal", journal_command, "show|verify|repair", "look into the journals of a stopped server"},
     {"router", router_command, "APP", "one router process (serve starts it)"},
     {"worker", worker_command, "APP", "one worker process (serve starts it)"},
     {"version", version_command, "", "print the version"},

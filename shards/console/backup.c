@@ -13,14 +13,14 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "shards/console/request.h"
+#include "shards/console/errand.h"
 #include "shards/console/spool.h"
 #include "shards/scope/actor.h"
 
 enum { PAGES_A_TURN = 256, OUT_MAX = 256 << 10 };
 
 struct backup {
-    struct request request;
+    struct errand errand;
     enum {
         BACKUP_NONE,
         BACKUP_OPENING,
@@ -41,9 +41,9 @@ struct backup {
     struct buf why; /* it failed on the helper */
 };
 
-static struct backup *backup_of(struct request *request)
+static struct backup *backup_of(struct errand *errand)
 {
-    return (struct backup *)(void *)request;
+    return (struct backup *)(void *)errand;
 }
 
 /* Sealing, on the helper: the copy becomes a file that needs nothing beside it. */
@@ -92,7 +92,7 @@ static void open_copy(struct backup *backup)
 
 static void seal(struct job *job)
 {
-    struct backup *backup = backup_of(request_of(job));
+    struct backup *backup = backup_of(errand_of(job));
     sqlite3_close(backup->copy);
     backup->copy = NULL;
     if (sqlite3_open_v2(backup->path, &backup->copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
@@ -118,9 +118,9 @@ static void let_go(struct backup *backup)
 
 static bool give_up(struct backup *backup, const char *why)
 {
-    struct request *request = &backup->request;
-    request_fail(request, "%s", why);
-    log_line(LOG_WARN, "backup_failed scope=%s why=\"%s\"", request->name.text, why);
+    struct errand *errand = &backup->errand;
+    errand_fail(errand, "%s", why);
+    log_line(LOG_WARN, "backup_failed scope=%s why=\"%s\"", errand->name.text, why);
     let_go(backup);
     backup->state = BACKUP_OVER;
     return false;
@@ -130,7 +130,7 @@ static void say_percent(struct backup *backup, int left, int total)
 {
     int percent = total == 0 ? 0 : (int)(100 - (int64_t)left * 100 / total);
     if (percent != backup->percent)
-        request_say(&backup->request, "\"percent\":%d", percent);
+        errand_say(&backup->errand, "\"percent\":%d", percent);
     backup->percent = percent;
 }
 
@@ -148,10 +148,10 @@ static bool copy(struct backup *backup)
     say_percent(backup, left, total);
     if (code == SQLITE_OK)
         return true;
-    backup->position = journal_position(backup->request.host->actor_host->journal);
+    backup->position = journal_position(backup->errand.host->actor_host->journal);
     let_go(backup);
     backup->state = BACKUP_SEALING;
-    request_work(&backup->request, seal);
+    errand_work(&backup->errand, seal);
     return false;
 }
 
@@ -165,9 +165,9 @@ static bool on_sealed(struct backup *backup)
 
 static bool wait(struct backup *backup)
 {
-    if (journal_durable(backup->request.host->actor_host->journal) < backup->position)
+    if (journal_durable(backup->errand.host->actor_host->journal) < backup->position)
         return false; /* on_durable brings a turn */
-    request_say(&backup->request, "\"bytes\":%lld,\"seq\":%lld", (long long)backup->size, (long long)backup->seq);
+    errand_say(&backup->errand, "\"bytes\":%lld,\"seq\":%lld", (long long)backup->size, (long long)backup->seq);
     backup->state = BACKUP_SENDING;
     return true;
 }
@@ -175,24 +175,24 @@ static bool wait(struct backup *backup)
 /* As much as the socket takes: what waits for it is bounded. */
 static bool send_some(struct backup *backup)
 {
-    struct buf *out = h2_stream_out(backup->request.stream);
+    struct buf *out = h2_stream_out(backup->errand.stream);
     bool has_sent = false;
     while (out->len < OUT_MAX && backup->sent < backup->size) {
         ssize_t len = pread(backup->fd, buf_reserve(out, OUT_MAX), OUT_MAX, backup->sent);
         if (len <= 0) {
-            h2_stream_abort(backup->request.stream); /* fewer bytes than were told: it sees that */
+            h2_stream_abort(backup->errand.stream); /* fewer bytes than were told: it sees that */
             return give_up(backup, "the copy cannot be read");
         }
         out->len += (size_t)len;
         backup->sent += len;
         has_sent = true;
     }
-    h2_stream_wake(backup->request.stream);
+    h2_stream_wake(backup->errand.stream);
     if (backup->sent == backup->size) {
-        log_line(LOG_INFO, "backup_sent scope=%s seq=%lld bytes=%lld", backup->request.name.text,
-                 (long long)backup->seq, (long long)backup->size);
+        log_line(LOG_INFO, "backup_sent scope=%s seq=%lld bytes=%lld", backup->errand.name.text, (long long)backup->seq,
+                 (long long)backup->size);
         metric_add(METRIC_SHARD_BACKUPS, 1);
-        request_finish(&backup->request);
+        errand_finish(&backup->errand);
         backup->state = BACKUP_OVER;
     }
     return has_sent;
@@ -201,7 +201,7 @@ static bool send_some(struct backup *backup)
 /* A copy that a crash leaves is worth nothing, so nothing of it is synced. */
 static bool begin_copy(struct backup *backup)
 {
-    const struct console_host *host = backup->request.host;
+    const struct console_host *host = backup->errand.host;
     enum { FLAGS = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX };
     backup->path = spool_begin(host->actor_host->data_dir, host->number);
     if (backup->path == NULL)
@@ -227,9 +227,9 @@ static bool open_file(struct backup *backup)
     return begin_copy(backup);
 }
 
-static bool turn(struct request *request)
+static bool turn(struct errand *errand)
 {
-    struct backup *backup = backup_of(request);
+    struct backup *backup = backup_of(errand);
     switch (backup->state) {
     case BACKUP_OPENING:
         return open_file(backup);
@@ -248,13 +248,13 @@ static bool turn(struct request *request)
     return false;
 }
 
-static void begin(struct request *request)
+static void begin(struct errand *errand)
 {
-    struct backup *backup = backup_of(request);
+    struct backup *backup = backup_of(errand);
     backup->fd = backup->percent = -1;
-    struct actor *actor = request->host->get_actor(request->host->actor_host->shard, &request->name);
+    struct actor *actor = errand->host->get_actor(errand->host->actor_host->shard, &errand->name);
     if (actor == NULL) {
-        request_fail(request, "this server's app has no scopes of this kind");
+        errand_fail(errand, "this server's app has no scopes of this kind");
         return;
     }
     backup->actor = actor;
@@ -263,9 +263,9 @@ static void begin(struct request *request)
     open_file(backup);
 }
 
-static void end(struct request *request)
+static void end(struct errand *errand)
 {
-    struct backup *backup = backup_of(request);
+    struct backup *backup = backup_of(errand);
     let_go(backup);
     sqlite3_close(backup->copy);
     if (backup->fd > 0)
@@ -274,5 +274,5 @@ static void end(struct request *request)
     buf_release(&backup->why);
 }
 
-const struct request_type BACKUP_REQUEST = {
+const struct errand_type BACKUP_ERRAND = {
     .name = "backup", .size = sizeof(struct backup), .has_scope = true, .begin = begin, .turn = turn, .end = end};

@@ -6,34 +6,43 @@
 #include <stdlib.h>
 
 #include "base/metrics.h"
-#include "proto/json.h"
-#include "shards/console/request.h"
+#include "shards/console/errand.h"
 #include "shards/console/spool.h"
 #include "shards/scope/actor.h"
 
 struct console {
     const struct console_host *host;
     struct helper *helper; /* NULL until it is needed */
-    struct list requests;
+    struct list errands;
 };
 
-static const struct request_type *const TYPES[] = {&METRICS_REQUEST, &STATUS_REQUEST, &BACKUP_REQUEST};
+static const struct errand_type *const TYPES[] = {&METRICS_ERRAND, &STATUS_ERRAND, &BACKUP_ERRAND, &RESTORE_ERRAND};
 
 struct console *console_new(const struct console_host *host)
 {
     struct console *console = mem_zero(1, sizeof *console);
     console->host = host;
     spool_clean(host->actor_host->data_dir, host->number);
-    list_init(&console->requests);
+    list_init(&console->errands);
     return console;
 }
 
-static void request_free(struct request *request)
+/* It has been answered: what it holds is free for the next one, though its stream may live on for a while. */
+static void errand_end(struct errand *errand)
 {
-    if (request->type->end != NULL)
-        request->type->end(request);
-    list_remove(&request->link);
-    free(request);
+    if (errand->has_ended)
+        return;
+    errand->has_ended = true;
+    errand->is_exclusive = false;
+    if (errand->type->end != NULL)
+        errand->type->end(errand);
+}
+
+static void errand_free(struct errand *errand)
+{
+    errand_end(errand);
+    list_remove(&errand->link);
+    free(errand);
 }
 
 void console_free(struct console *console)
@@ -41,112 +50,119 @@ void console_free(struct console *console)
     if (console == NULL)
         return;
     helper_free(console->helper);
-    LIST_FOREACH_SAFE(link, &console->requests)
-        request_free(LIST_ITEM(link, struct request, link));
+    LIST_FOREACH_SAFE(link, &console->errands)
+        errand_free(LIST_ITEM(link, struct errand, link));
     free(console);
 }
 
-struct request *request_of(struct job *job)
+struct errand *errand_of(struct job *job)
 {
-    return (struct request *)(void *)((char *)job - offsetof(struct request, job));
+    return (struct errand *)(void *)((char *)job - offsetof(struct errand, job));
 }
 
 static void on_worked(struct job *job)
 {
-    request_of(job)->is_working = false; /* the turn goes on with it */
+    errand_of(job)->is_working = false; /* the turn goes on with it */
 }
 
-void request_work(struct request *request, void (*work)(struct job *job))
+void errand_work(struct errand *errand, void (*work)(struct job *job))
 {
-    struct console *console = request->console;
-    assert(!request->is_working);
+    struct console *console = errand->console;
+    assert(!errand->is_working);
     if (console->helper == NULL)
         console->helper = helper_new(console->host->loop);
-    request->is_working = true;
-    request->job.work = work;
-    request->job.done = on_worked;
-    helper_ask(console->helper, &request->job);
+    errand->is_working = true;
+    errand->job.work = work;
+    errand->job.done = on_worked;
+    helper_ask(console->helper, &errand->job);
 }
 
-void request_say(struct request *request, const char *format, ...)
+void errand_say(struct errand *errand, const char *format, ...)
 {
     char text[1024];
     va_list args;
-    if (request->stream == NULL)
+    if (errand->stream == NULL)
         return;
     va_start(args, format);
     int len = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     assert(len >= 0 && (size_t)len < sizeof text);
-    buf_printf(h2_stream_out(request->stream), "{%s}\n", text);
-    h2_stream_wake(request->stream);
+    buf_printf(h2_stream_out(errand->stream), "{%s}\n", text);
+    h2_stream_wake(errand->stream);
 }
 
-void request_finish(struct request *request)
+void errand_finish(struct errand *errand)
 {
-    if (request->stream != NULL)
-        h2_stream_finish(request->stream);
+    errand->is_answered = true;
+    if (errand->stream != NULL)
+        h2_stream_finish(errand->stream);
 }
 
-void request_fail(struct request *request, const char *format, ...)
+void errand_answer(struct errand *errand, cJSON **object)
+{
+    char *text = cJSON_PrintUnformatted(*object);
+    if (errand->stream != NULL)
+        buf_printf(h2_stream_out(errand->stream), "%s\n", text);
+    cJSON_free(text);
+    cJSON_Delete(*object);
+    *object = NULL;
+    errand_finish(errand);
+}
+
+void errand_fail(struct errand *errand, const char *format, ...)
 {
     char text[1024];
     va_list args;
-    if (request->stream == NULL)
-        return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    cJSON *quoted = cJSON_CreateString(text);
-    char *json = cJSON_PrintUnformatted(quoted);
-    buf_printf(h2_stream_out(request->stream), "{\"error\":%s}\n", json);
-    cJSON_free(json);
-    cJSON_Delete(quoted);
-    request_finish(request);
+    cJSON *answer = cJSON_CreateObject();
+    cJSON_AddStringToObject(answer, "error", text);
+    errand_answer(errand, &answer);
 }
 
 /* Streams. */
 
 static void on_data(struct carrier *carrier, struct slice data)
 {
-    struct request *request = (struct request *)carrier;
-    if (request->type->take != NULL)
-        request->type->take(request, data);
+    struct errand *errand = (struct errand *)carrier;
+    if (errand->type->take != NULL)
+        errand->type->take(errand, data);
 }
 
 static void on_end(struct carrier *carrier)
 {
-    ((struct request *)carrier)->stream = NULL; /* it is freed in the turn */
+    ((struct errand *)carrier)->stream = NULL; /* it is freed in the turn */
 }
 
 static bool is_busy(const struct console *console)
 {
-    LIST_FOREACH(link, &console->requests)
-        if (LIST_ITEM(link, struct request, link)->is_exclusive)
+    LIST_FOREACH(link, &console->errands)
+        if (LIST_ITEM(link, struct errand, link)->is_exclusive)
             return true;
     return false;
 }
 
-static void begin(struct request *request, bool is_busy)
+static void begin(struct errand *errand, bool is_busy)
 {
-    const struct console_host *host = request->host;
-    struct scope_hash hash = request->type->has_scope ? scope_hash(&request->name) : (struct scope_hash){{0}};
+    const struct console_host *host = errand->host;
+    struct scope_hash hash = errand->type->has_scope ? scope_hash(&errand->name) : (struct scope_hash){{0}};
     unsigned shard = route_shard(scope_slot(&hash), host->n_shards);
-    if (!request->type->has_scope) {
-        request->type->begin(request);
+    if (!errand->type->has_scope) {
+        errand->type->begin(errand);
     } else if (shard != host->number) {
-        request_say(request, "\"shard\":%u", shard);
-        request_finish(request);
+        errand_say(errand, "\"shard\":%u", shard);
+        errand_finish(errand);
     } else if (is_busy) {
-        request_fail(request, "another backup or restore is under way on this shard; try again when it is done");
+        errand_fail(errand, "another backup or restore is under way on this shard; try again when it is done");
     } else {
-        request->is_exclusive = true;
-        request->type->begin(request);
+        errand->is_exclusive = true;
+        errand->type->begin(errand);
     }
 }
 
 /* The type of a request's path, and its scope. NULL if there is no such path. */
-static const struct request_type *parse(struct slice path, struct scope_name *ret_name)
+static const struct errand_type *parse(struct slice path, struct scope_name *ret_name)
 {
     for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
         struct slice name = slice_str(TYPES[i]->name);
@@ -162,50 +178,53 @@ static const struct request_type *parse(struct slice path, struct scope_name *re
 struct carrier *console_open(struct console *console, struct h2_stream *stream, struct slice path)
 {
     struct scope_name name = {.len = 0};
-    const struct request_type *type = parse(path, &name);
+    const struct errand_type *type = parse(path, &name);
     if (type == NULL)
         return NULL;
     bool was_busy = is_busy(console);
-    struct request *request = mem_zero(1, type->size);
-    request->carrier = (struct carrier){on_data, on_end};
-    request->type = type;
-    request->console = console;
-    request->host = console->host;
-    request->stream = stream;
+    struct errand *errand = mem_zero(1, type->size);
+    errand->carrier = (struct carrier){on_data, on_end};
+    errand->type = type;
+    errand->console = console;
+    errand->host = console->host;
+    errand->stream = stream;
     if (type->has_scope)
-        scope_name_copy(&request->name, &name);
-    list_append(&console->requests, &request->link);
-    begin(request, was_busy);
-    return &request->carrier;
+        scope_name_copy(&errand->name, &name);
+    list_append(&console->errands, &errand->link);
+    begin(errand, was_busy);
+    return &errand->carrier;
 }
 
 /* The turn. */
 
-static bool take_further(struct request *request)
+static bool take_further(struct errand *errand)
 {
-    if (request->is_working)
+    if (errand->is_working)
         return false;
-    if (request->stream == NULL && !request->must_end) {
-        request_free(request);
+    if (errand->stream == NULL && !errand->must_end) {
+        errand_free(errand);
         return false;
     }
-    return request->type->turn != NULL && request->type->turn(request);
+    bool has_more = !errand->is_answered && errand->type->turn != NULL && errand->type->turn(errand);
+    if (errand->is_answered && !errand->is_working)
+        errand_end(errand);
+    return has_more;
 }
 
 bool console_turn(struct console *console)
 {
     bool has_more = false;
-    LIST_FOREACH_SAFE(link, &console->requests)
-        has_more = take_further(LIST_ITEM(link, struct request, link)) || has_more;
+    LIST_FOREACH_SAFE(link, &console->errands)
+        has_more = take_further(LIST_ITEM(link, struct errand, link)) || has_more;
     return has_more;
 }
 
 /* Metrics. */
 
-static void send_metrics(struct request *request)
+static void send_metrics(struct errand *errand)
 {
-    metrics_print(h2_stream_out(request->stream), "skerry_shard");
-    h2_stream_finish(request->stream);
+    metrics_print(h2_stream_out(errand->stream), "skerry_shard");
+    errand_finish(errand);
 }
 
-const struct request_type METRICS_REQUEST = {.name = "metrics", .size = sizeof(struct request), .begin = send_metrics};
+const struct errand_type METRICS_ERRAND = {.name = "metrics", .size = sizeof(struct errand), .begin = send_metrics};

@@ -9,22 +9,21 @@
 #include <stdlib.h>
 
 #include "base/file.h"
-#include "proto/json.h"
-#include "shards/console/request.h"
+#include "shards/console/errand.h"
 #include "shards/gate.h"
 #include "shards/scope/actor.h"
 
 enum { MARKER_MAX = 64 << 10, DAMAGED_MAX = 1000 };
 
 struct status {
-    struct request request;
+    struct errand errand;
     cJSON *damaged; /* a list of {scope, why}; complete once `is_complete` */
     bool is_complete;
 };
 
-static struct status *status_of(struct request *request)
+static struct status *status_of(struct errand *errand)
 {
-    return (struct status *)(void *)request;
+    return (struct status *)(void *)errand;
 }
 
 /* The scopes that are marked damaged. */
@@ -60,7 +59,7 @@ static void look_into_slot(struct status *status, unsigned slot)
 {
     struct buf dir = {0};
     struct dirent **entries = NULL;
-    buf_printf(&dir, "%s/%u", status->request.host->actor_host->data_dir, slot);
+    buf_printf(&dir, "%s/%u", status->errand.host->actor_host->data_dir, slot);
     int n = scandir(dir.data, &entries, is_marker, alphasort);
     for (int i = 0; i < n; i++) {
         if (cJSON_GetArraySize(status->damaged) < DAMAGED_MAX)
@@ -73,12 +72,12 @@ static void look_into_slot(struct status *status, unsigned slot)
 
 static void find_damaged(struct job *job)
 {
-    struct request *request = request_of(job);
-    const struct console_host *host = request->host;
+    struct errand *errand = errand_of(job);
+    const struct console_host *host = errand->host;
     unsigned end = route_first_slot(host->number + 1, host->n_shards);
     for (unsigned slot = route_first_slot(host->number, host->n_shards); slot < end; slot++)
-        look_into_slot(status_of(request), slot);
-    status_of(request)->is_complete = true;
+        look_into_slot(status_of(errand), slot);
+    status_of(errand)->is_complete = true;
 }
 
 /* The answer. */
@@ -119,10 +118,10 @@ static void add_gate(cJSON *answer, const struct gate *gate)
     add_number(object, "held", n);
 }
 
-static void answer(struct request *request)
+static void answer(struct errand *errand)
 {
-    struct status *status = status_of(request);
-    const struct console_host *host = request->host;
+    struct status *status = status_of(errand);
+    const struct console_host *host = errand->host;
     cJSON *answer = cJSON_CreateObject();
     add_number(answer, "shard", host->number);
     add_number(answer, "shards", host->n_shards);
@@ -131,31 +130,27 @@ static void answer(struct request *request)
     add_gate(answer, host->gate);
     cJSON_AddItemToObject(answer, "damaged", status->damaged);
     status->damaged = NULL;
-    char *text = cJSON_PrintUnformatted(answer);
-    buf_printf(h2_stream_out(request->stream), "%s\n", text);
-    h2_stream_finish(request->stream);
-    cJSON_free(text);
-    cJSON_Delete(answer);
+    errand_answer(errand, &answer);
 }
 
-static void begin(struct request *request)
+static void begin(struct errand *errand)
 {
-    status_of(request)->damaged = cJSON_CreateArray();
-    request_work(request, find_damaged);
+    status_of(errand)->damaged = cJSON_CreateArray();
+    errand_work(errand, find_damaged);
 }
 
-static bool turn(struct request *request)
+static bool turn(struct errand *errand)
 {
-    struct status *status = status_of(request);
+    struct status *status = status_of(errand);
     if (status->is_complete && status->damaged != NULL)
-        answer(request);
+        answer(errand);
     return false;
 }
 
-static void end(struct request *request)
+static void end(struct errand *errand)
 {
-    cJSON_Delete(status_of(request)->damaged);
+    cJSON_Delete(status_of(errand)->damaged);
 }
 
-const struct request_type STATUS_REQUEST = {
+const struct errand_type STATUS_ERRAND = {
     .name = "status", .size = sizeof(struct status), .begin = begin, .turn = turn, .end = end};

@@ -118,6 +118,38 @@ void reader_close(struct reader *reader)
     free(reader->dir);
 }
 
+static int is_number(const struct dirent *entry)
+{
+    return entry->d_name[strspn(entry->d_name, "0123456789")] == '\0';
+}
+
+bool reader_dirs_find(struct reader_dirs *dirs, const char *data_dir, struct problems *problems)
+{
+    char *root = NULL;
+    struct dirent **entries = NULL;
+    if (asprintf(&root, "%s/journal", data_dir) < 0)
+        abort();
+    int n = scandir(root, &entries, is_number, alphasort);
+    if (n < 0)
+        problems_add(problems, "%s: %s", root, strerror(errno));
+    *dirs = (struct reader_dirs){.paths = mem_zero((size_t)(n < 0 ? 0 : n) + 1, sizeof *dirs->paths)};
+    for (int i = 0; i < n; i++) {
+        if (asprintf(&dirs->paths[dirs->n++], "%s/%s", root, entries[i]->d_name) < 0)
+            abort();
+        free(entries[i]);
+    }
+    free(entries);
+    free(root);
+    return n >= 0;
+}
+
+void reader_dirs_release(struct reader_dirs *dirs)
+{
+    for (size_t i = 0; i < dirs->n; i++)
+        free(dirs->paths[i]);
+    free(dirs->paths);
+}
+
 /* The records. */
 
 static struct slice from(const struct reader_segment *segment, size_t at)
@@ -136,6 +168,13 @@ static bool walk_segment(struct reader *reader, struct reader_segment *segment, 
         reader->end += record.len;
     }
     return true;
+}
+
+void reader_skip_to(struct reader *reader, uint64_t position)
+{
+    for (size_t i = 0; i < reader->n_segments; i++)
+        if (reader->segments[i].limit <= position)
+            reader->segments[i].header.generation = 0;
 }
 
 bool reader_walk(struct reader *reader, reader_record_cb *cb, void *arg)

@@ -5,7 +5,8 @@
  * position at which a later one begins does not count either: it was abandoned. Anything else that cannot be read is
  * damage.
  *
- * Nobody may write to them meanwhile.
+ * Nobody may write to them meanwhile, unless the walk begins behind what is used again (reader_skip_to) and ends in
+ * front of what is appended.
  */
 #ifndef SHARDS_LOG_READER_H
 #define SHARDS_LOG_READER_H
@@ -35,6 +36,9 @@ enum reader_state { READER_WHOLE, READER_TORN, READER_DAMAGED };
 bool reader_open(struct reader *reader, const char *dir, struct problems *problems);
 void reader_close(struct reader *reader);
 
+/* Segments that end in front of `position` do not take part any more. */
+void reader_skip_to(struct reader *reader, uint64_t position);
+
 /* False ends the walk. */
 typedef bool reader_record_cb(void *arg, const struct reader_segment *segment, const struct record *record);
 
@@ -46,5 +50,15 @@ bool reader_walk_rest(const struct reader *reader, reader_record_cb *cb, void *a
 
 /* How it ends, after a walk. */
 enum reader_state reader_state(const struct reader *reader);
+
+/* The folders of a data folder's journals, DATA/journal/N. */
+struct reader_dirs {
+    char **paths;
+    size_t n;
+};
+
+/* False, with a problem added, if they cannot be read. To be released in any case. */
+bool reader_dirs_find(struct reader_dirs *dirs, const char *data_dir, struct problems *problems);
+void reader_dirs_release(struct reader_dirs *dirs);
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "shards/log/segment.h"
 
-enum { SPARES = 2, ZEROS = 1 << 20 };
+enum { SPARES = 2, SPARES_MAX = 8, ZEROS = 1 << 20 };
 
 struct segment {
     struct list link;
@@ -95,24 +95,16 @@ static bool segment_remove(struct writer *writer, struct segment *segment)
     return true;
 }
 
-/* All of the list, oldest first. */
-static bool remove_segments(struct writer *writer, struct list *list)
-{
-    LIST_FOREACH_SAFE(link, list)
-        if (!segment_remove(writer, LIST_ITEM(link, struct segment, link)))
-            return false;
-    return true;
-}
-
 /* Segments used again. Spares are older than what is full: they go first, or there would be a gap. */
 
-static bool remove_spares(struct writer *writer)
+static bool remove_spares(struct writer *writer, size_t left)
 {
-    bool ok = remove_segments(writer, &writer->spare);
-    writer->n_spare = 0;
-    LIST_FOREACH(link, &writer->spare)
-        writer->n_spare++;
-    return ok;
+    while (writer->n_spare > left) {
+        if (!segment_remove(writer, LIST_ITEM(writer->spare.next, struct segment, link)))
+            return false;
+        writer->n_spare--;
+    }
+    return true;
 }
 
 static void add_spare(struct writer *writer, struct segment *segment)
@@ -121,19 +113,21 @@ static void add_spare(struct writer *writer, struct segment *segment)
     writer->n_spare++;
 }
 
+/* What a journal has grown to while a file could not be saved does not stay for ever. */
 void writer_free_up_to(struct writer *writer, uint64_t position)
 {
     while (!list_is_empty(&writer->full)) {
         struct segment *oldest = LIST_ITEM(writer->full.next, struct segment, link);
         if (oldest->end > position)
-            return;
+            break;
         if (!oldest->is_abandoned) {
             list_remove(&oldest->link);
             add_spare(writer, oldest);
-        } else if (!remove_spares(writer) || !segment_remove(writer, oldest)) {
+        } else if (!remove_spares(writer, 0) || !segment_remove(writer, oldest)) {
             return;
         }
     }
+    remove_spares(writer, SPARES_MAX);
 }
 
 bool writer_make_spare(struct writer *writer)
@@ -154,14 +148,13 @@ uint64_t writer_room(const struct writer *writer)
 
 bool writer_remove_all(struct writer *writer)
 {
-    if (!remove_spares(writer) || !remove_segments(writer, &writer->full))
-        return false;
-    struct segment *current = writer->current;
-    if (current == NULL)
-        return true;
-    list_append(&writer->full, &current->link);
+    if (writer->current != NULL)
+        list_append(&writer->full, &writer->current->link);
     writer->current = NULL;
-    return segment_remove(writer, current);
+    bool ok = remove_spares(writer, 0);
+    while (ok && !list_is_empty(&writer->full))
+        ok = segment_remove(writer, LIST_ITEM(writer->full.next, struct segment, link));
+    return ok;
 }
 
 /* Appending. */

@@ -42,6 +42,16 @@ static void send_away(struct actor *actor, enum chore chore)
     helper_ask(chore == CHORE_DECIDE ? actor->host->decider : actor->host->opener, &actor->job);
 }
 
+static void note_opened(struct actor *actor, enum err err, struct slice why)
+{
+    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
+    actor->feed.before = feed_head(&actor->feed);
+    if (actor->feed.file != NULL)
+        actor->feed.file->database.is_cancelled = &actor->host->is_ending;
+    if (!actor->is_opened)
+        turn_fail(&actor->turn, "open", err, why);
+}
+
 /* Opens the file if there is one, or makes it. */
 static void open_file(struct actor *actor, bool create)
 {
@@ -50,12 +60,8 @@ static void open_file(struct actor *actor, bool create)
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err = scope_file_open(path, &actor->name, actor->feed.kind, create, turn->now_ms, &actor->feed.file, &why);
     free(path);
-    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
-    actor->feed.before = feed_head(&actor->feed);
-    if (create && err == ERR_FULL)
-        turn->is_full = true;
-    else if (!actor->is_opened)
-        turn_fail(turn, "open", err, buf_slice(&why));
+    note_opened(actor, create && err == ERR_FULL ? ERR_NOT_FOUND : err, buf_slice(&why));
+    turn->is_full = turn->is_full || (create && err == ERR_FULL);
     buf_release(&why);
 }
 
@@ -107,8 +113,7 @@ static void close_broken(struct actor *actor)
 {
     actor->is_broken = false;
     actor->chore = CHORE_NONE;
-    turn_release(&actor->turn);
-    turn_init(&actor->turn, actor);
+    turn_drop(&actor->turn);
     if (actor->feed.file != NULL)
         scope_file_abandon(actor->feed.file);
     actor->feed.file = NULL;
@@ -202,6 +207,8 @@ bool actor_open(struct actor *actor)
     assert(!actor->is_away);
     if (actor->feed.file != NULL)
         return true;
+    if (actor->is_suspended)
+        return false;
     turn_begin(&actor->turn);
     open_file(actor, false);
     if (actor->turn.err != ERR_OK)
@@ -209,6 +216,11 @@ bool actor_open(struct actor *actor)
     if (actor->feed.file != NULL)
         list_remove(&actor->unsaved_link);
     return actor->is_opened;
+}
+
+void actor_resume(struct actor *actor)
+{
+    actor->is_suspended = false;
 }
 
 void actor_hold(struct actor *actor)
@@ -241,10 +253,8 @@ static bool find_file(struct actor *actor)
     char *path = scope_file_path(actor->host->data_dir, &actor->name);
     enum err err = scope_file_open_quickly(path, &actor->name, actor->feed.kind, turn->now_ms, &actor->feed.file, &why);
     free(path);
-    actor->is_opened = err == ERR_OK || err == ERR_NOT_FOUND;
-    actor->feed.before = feed_head(&actor->feed);
-    if (!actor->is_opened && err != ERR_TIMEOUT)
-        turn_fail(turn, "open", err, buf_slice(&why));
+    if (err != ERR_TIMEOUT)
+        note_opened(actor, err, buf_slice(&why));
     buf_release(&why);
     return err != ERR_TIMEOUT;
 }
@@ -292,11 +302,17 @@ static void decide(struct actor *actor)
         send_away(actor, CHORE_CHECKPOINT);
 }
 
+/* Nothing can be decided: who wants to come in is told. */
+static void take_all(struct actor *actor)
+{
+    list_move(&actor->turn.requests, &actor->inbox);
+}
+
 /* The file is there, or was made: what was decided without it is decided with it. */
 static void decide_opened(struct actor *actor)
 {
     if (actor->turn.err != ERR_OK)
-        list_move(&actor->turn.requests, &actor->inbox); /* and all who wait for it are told */
+        take_all(actor);
     if (actor->feed.file != NULL)
         list_remove(&actor->unsaved_link); /* opening makes durable what a failure had left */
     turn_decide(&actor->turn, TURN_US);
@@ -306,9 +322,12 @@ static void decide_opened(struct actor *actor)
 static void begin_turn(struct actor *actor)
 {
     turn_begin(&actor->turn);
+    actor->turn.is_full = !journal_has_room(actor->host->journal);
     if (list_is_empty(&actor->inbox))
         return;
-    if (actor->is_opened)
+    if (actor->is_suspended)
+        take_all(actor);
+    else if (actor->is_opened)
         decide(actor);
     else if (find_file(actor))
         decide_opened(actor);
@@ -496,6 +515,21 @@ bool actor_is_heavy(const struct actor *actor)
     return !actor->is_away && actor->feed.file != NULL && actor->feed.file->wal_pages >= ACTOR_HEAVY_PAGES;
 }
 
+uint64_t actor_suspend(struct actor *actor)
+{
+    actor_open(actor);
+    uint64_t head = feed_head(&actor->feed);
+    actor_save(actor); /* so that it leaves no WAL; what cannot be saved, the journal has */
+    LIST_FOREACH_SAFE(link, &actor->sessions)
+        session_close(LIST_ITEM(link, struct session, link), WS_CODE_RESTART, "the scope is being restored");
+    scope_file_close(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+    actor->is_suspended = true;
+    actor_mark_dirty(actor); /* the turn lets the closes go */
+    return head;
+}
+
 /* ---- release ---- */
 
 static void free_sessions(struct channel *channel)
@@ -539,5 +573,6 @@ bool actor_release(struct actor *actor)
 
 bool actor_is_idle(const struct actor *actor)
 {
-    return !actor->is_away && !actor->is_held && list_is_empty(&actor->inbox) && list_is_empty(&actor->channels);
+    return !actor->is_away && !actor->is_held && !actor->is_suspended && list_is_empty(&actor->inbox) &&
+           list_is_empty(&actor->channels);
 }

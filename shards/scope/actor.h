@@ -39,6 +39,7 @@ struct actor_host {
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
     struct helper *opener, *decider; /* apart, so that nobody's long request keeps a scope closed */
+    atomic_bool is_ending;           /* long requests are given up, undecided */
 };
 
 /* What would hold up the other scopes of the shard is done on its helper threads. */
@@ -69,6 +70,7 @@ struct actor {
     uint64_t unsaved_to;   /* and behind its last */
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     bool is_opened;        /* the file was looked for */
+    bool is_suspended;     /* its file is being replaced: nothing opens it */
     bool is_held;          /* an operator's request works on it: it stays, though nobody is there */
 };
 
@@ -87,6 +89,11 @@ void actor_mark_dirty(struct actor *actor);
 /* An operator's request begins and ends to work with it. It leaves the file alone while the actor is away. */
 void actor_hold(struct actor *actor);
 void actor_let_go(struct actor *actor);
+
+/* Closes its sessions, which may come back, and its file, and returns its head: nothing opens the file until it is
+ * resumed. Not while it is away. */
+uint64_t actor_suspend(struct actor *actor);
+void actor_resume(struct actor *actor);
 
 /* Opens its file, if there is one, however long that takes. False if that failed. Not while it is away. */
 bool actor_open(struct actor *actor);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "shards/scope/wal.h"
 
@@ -187,6 +188,8 @@ static void harden(sqlite3 *db)
 static int is_time_up(void *arg)
 {
     const struct database *database = arg;
+    if (database->is_cancelled != NULL && atomic_load(database->is_cancelled))
+        return true;
     return database->until_us != 0 && clock_mono_us() >= database->until_us;
 }
 
@@ -202,6 +205,14 @@ static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA cache_size = -512;" /* KiB a scope; the kernel keeps the rest */
                                "PRAGMA temp_store = MEMORY;";
 
+int database_keep_wal(sqlite3 *db, const char *path)
+{
+    if (dir_sync_of(path) == ERR_OK)
+        return SQLITE_OK;
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL); /* that would write the file */
+    return SQLITE_IOERR_DIR_FSYNC;
+}
+
 enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why)
 {
     *database = (struct database){0};
@@ -209,8 +220,11 @@ enum err database_open(struct database *database, const char *path, bool create,
     int code = sqlite3_open_v2(path, &database->db, flags, wal_vfs());
     if (code == SQLITE_OK)
         code = sqlite3_exec(database->db, SETTINGS, NULL, NULL, NULL);
+    if (code == SQLITE_OK && !create)
+        code = database_keep_wal(database->db, path);
     if (code != SQLITE_OK) {
-        buf_printf(ret_why, "%s: %s", path, database->db == NULL ? "out of memory" : sqlite3_errmsg(database->db));
+        const char *why = database->db == NULL ? "out of memory" : sqlite3_errmsg(database->db);
+        buf_printf(ret_why, "%s: %s", path, code == SQLITE_IOERR_DIR_FSYNC ? "its folder cannot be synced" : why);
         int error = database->db == NULL ? 0 : sqlite3_system_errno(database->db);
         database_close(database);
         return code == SQLITE_CANTOPEN && (error == ENOSPC || error == EDQUOT) ? ERR_FULL : database_err(code);

@@ -11,6 +11,7 @@
 #define SHARDS_SCOPE_DATABASE_H
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,11 +38,18 @@ struct database {
     enum sql_kind preparing;
     const char *denied; /* why the authorizer last said no */
     struct sql_context context;
-    int64_t until_us; /* a statement that runs then is interrupted; 0: none is */
+    int64_t until_us;                /* a statement that runs then is interrupted; 0: none is */
+    const atomic_bool *is_cancelled; /* whatever runs is interrupted once this is true; or NULL */
 };
 
 /* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. */
 enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why);
+
+/* Makes the entry of the WAL durable, before anything writes the file at `path`: beside a newer file, a power cut would
+ * bring back an older WAL. SQLite does so too, but goes on if that fails. Returns SQLite's code; after an error the
+ * file can only be closed. */
+int database_keep_wal(sqlite3 *db, const char *path);
+
 void database_close(struct database *database);
 
 /* Prepares one statement; anything behind it is an error. On failure NULL, and `ret_why` (unless NULL) says why. */

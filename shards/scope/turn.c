@@ -72,11 +72,16 @@ void turn_release(struct turn *turn)
     buf_release(&turn->why);
 }
 
+void turn_drop(struct turn *turn)
+{
+    turn_release(turn);
+    turn_init(turn, turn->actor);
+}
+
 void turn_begin(struct turn *turn)
 {
     assert(list_is_empty(&turn->requests) && list_is_empty(&turn->cut) && !turn->is_begun);
-    turn_release(turn);
-    turn_init(turn, turn->actor);
+    turn_drop(turn);
     turn->now_ms = clock_wall_ms();
     turn->until_us = clock_mono_us() + TURN_US;
 }
@@ -242,7 +247,7 @@ static bool cope(struct turn *turn, struct inbound *request, enum err err)
         request->is_settled = true;
     else if (err == ERR_FULL && !turn->is_full)
         turn->is_full = true;
-    else if (err != ERR_TIMEOUT)
+    else if (err != ERR_TIMEOUT || atomic_load(&turn->actor->host->is_ending))
         turn_fail(turn, "transaction", err, slice_str(sqlite3_errmsg(file_of(turn)->database.db)));
     else if (turn->is_alone)
         give_up(request);

@@ -83,6 +83,9 @@ void turn_release(struct turn *turn);
 /* The last one has been dealt with; an empty one begins. */
 void turn_begin(struct turn *turn);
 
+/* Forgets the turn and its requests. */
+void turn_drop(struct turn *turn);
+
 /* Whether the turn's bounds allow another request. */
 bool turn_has_room(const struct turn *turn);
 

@@ -100,7 +100,8 @@ static bool turn(void *arg)
 {
     struct line *line = arg;
     if (line->stream != NULL && line->call->send != NULL && line->redirect < 0) {
-        line->call->send(line->call->arg, h2_stream_out(line->stream));
+        if (!line->call->send(line->call->arg, h2_stream_out(line->stream)))
+            loop_stop(line->loop);
         h2_stream_wake(line->stream);
     }
     h2_flush(line->h2);

@@ -19,8 +19,8 @@ struct shard_call {
     void *arg;
     void (*on_line)(void *arg, const cJSON *line);
     void (*on_bytes)(void *arg, struct slice bytes); /* or NULL: none come */
-    /* Called each turn, or NULL: appends what goes to the shard. */
-    void (*send)(void *arg, struct buf *out);
+    /* Called each turn, or NULL: appends what goes to the shard. False ends the call. */
+    bool (*send)(void *arg, struct buf *out);
 };
 
 /* True once the answer has come to its end. False, with a problem added, if the shard cannot be reached, does not

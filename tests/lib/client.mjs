@@ -35,6 +35,7 @@ export class Client {
     this.first = new Set(this.rows.keys()); // subscriptions that have not come up to date on this socket
     this.hello = null; // what an extended session is told first
     this.putOff = null; // the transaction behind which the others wait
+    clearTimeout(this.retry);
     const socket = new WebSocket(this.url, this.extended ? ["skerry.v1"] : [], { perMessageDeflate: false });
     socket.on("open", () => this.resume());
     socket.on("message", (data, isBinary) => isBinary && this.receive(decode(data)));
@@ -53,7 +54,6 @@ export class Client {
 
   closed(code) {
     this.closes.push(code);
-    this.putOff = null;
     if (code >= 4000) this.violation(`closed with ${code}`);
     for (const resolve of this.fetches.values()) resolve(null);
     this.fetches.clear();
@@ -175,7 +175,7 @@ export class Client {
     this.putOffs.push(code);
     this.putOff ??= txId;
     if (this.putOff !== txId) return;
-    setTimeout(() => this.putOff === txId && this.send(transaction.frame), retryMs);
+    this.retry = setTimeout(() => this.send(transaction.frame), retryMs);
   }
 
   on_rejected({ txId, error, seq, retryMs }) {

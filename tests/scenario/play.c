@@ -22,7 +22,7 @@ void play_fail(struct play *play, const char *format, ...)
 int64_t play_deadline_us(void)
 {
     const char *patience = getenv("SCENARIO_PATIENCE_MS");
-    return clock_mono_us() + (patience != NULL ? atoll(patience) : 10000) * 1000;
+    return clock_mono_us() + (patience != NULL ? atoll(patience) : 20000) * 1000;
 }
 
 static struct variable *find(struct play *play, struct slice name)

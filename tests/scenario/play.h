@@ -49,7 +49,7 @@ const char *play_expand(struct play *play, const char *word);
 /* Ends a step: frees what play_expand made. */
 void play_step_done(struct play *play);
 
-/* How long anything that is waited for may take: 10 s, or SCENARIO_PATIENCE_MS. Returns the clock's value at its end.
+/* How long anything that is waited for may take: 20 s, or SCENARIO_PATIENCE_MS. Returns the clock's value at its end.
  */
 int64_t play_deadline_us(void);
 

@@ -343,11 +343,24 @@ static void expect_nothing(struct play *play, struct client *client)
     expect_one(play, client, (struct words){(const char *const[]){"page", fetch, "rows=0"}, 3}, false);
 }
 
-/* a expect nothing | FRAME */
+/* Nothing has come yet, whatever is on its way. */
+static void expect_silence(struct play *play, struct client *client)
+{
+    struct message message;
+    char got[200];
+    if (!client_next(client, clock_mono_us(), &message))
+        return;
+    expect_print(&message, got, sizeof got);
+    play_fail(play, "%s got %s", client->name, got);
+}
+
+/* a expect nothing | silence | FRAME */
 static void step_expect(struct play *play, struct client *client, struct words words)
 {
     if (take(&words, "nothing"))
         expect_nothing(play, client);
+    else if (take(&words, "silence"))
+        expect_silence(play, client);
     else if (words.n > 0)
         expect_one(play, client, words, false);
     else

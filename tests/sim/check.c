@@ -89,6 +89,7 @@ static void check_outcome(const struct history *history, size_t tx, const struct
 static void migrate(struct truth *truth)
 {
     model_migrate(truth->model, APP_MIGRATION);
+    model_ack(truth->model);
     truth->floor = model_head(truth->model);
     truth->has_migrated = true;
 }
@@ -142,6 +143,9 @@ static void apply(struct truth *truth, size_t tx, const struct ending *ending)
         FAIL(truth->history, "t%zu (%s, %zu changes) stands at %llu, and should at %llu", tx, work_name(work),
              outcome.n_changes, SEQ(ending->seq), SEQ(model_head(model)));
     truth->endings[tx] = *ending;
+    if (sim_is_traced())
+        sim_note("%llu: t%zu, a %s of u%u's, %s %s", SEQ(ending->seq), tx, work_name(work), work->user,
+                 ended(ending->is_rejected), ending->code);
     sim_tally(SIM_CHECKS, 1);
 }
 
@@ -160,10 +164,12 @@ static void check_rows(const struct history *history, const struct model *model,
         rows_set(&rows, slot, model_hash_row(all));
     }
     sqlite3_finalize(all);
-    for (unsigned slot = 0; slot < KEYS; slot++)
+    for (unsigned slot = 0; slot < KEYS; slot++) {
+        const struct version *version = model_latest(model, which, slot);
         if (rows.of[slot] != model_rows(model, which)->of[slot])
-            FAIL(history, "the row %s of %s in the file is not what was confirmed", key_text(which, slot, key),
-                 COLLECTION_NAMES[which]);
+            FAIL(history, "the row %s of %s in the file is not what was confirmed at %llu", key_text(which, slot, key),
+                 COLLECTION_NAMES[which], version == NULL ? 0 : SEQ(version->seq));
+    }
     sim_tally(SIM_CHECKS, KEYS);
 }
 
@@ -214,9 +220,12 @@ static void check_positions(struct truth *truth, sqlite3 *file)
     uint64_t head = read_number(history, file, "SELECT max(seq) FROM _sync_log");
     uint64_t lowest = read_number(history, file, "SELECT min(floor) FROM _sync_collections");
     uint64_t highest = read_number(history, file, "SELECT max(floor) FROM _sync_collections");
-    uint64_t migrations = read_number(history, file, "SELECT value FROM _sync_meta WHERE name = 'schema'");
-    if (!truth->has_migrated && migrations > 1)
+    uint64_t n_counted = read_number(history, file, "SELECT value FROM _sync_meta WHERE name = 'schema'");
+    uint64_t n_run = read_number(history, file, "SELECT count(*) FROM _sync_migrations");
+    if (!truth->has_migrated && n_counted > 1)
         migrate(truth);
+    else if (!truth->has_migrated && n_run > 1) /* it ended between the two: nobody has read this file */
+        model_migrate(truth->model, APP_MIGRATION);
     if (head != model_head(truth->model))
         FAIL(history, "the head is %llu, and should be %llu", SEQ(head), SEQ(model_head(truth->model)));
     if (lowest != truth->floor || highest != truth->floor)

@@ -301,6 +301,13 @@ static void check_greeting(struct guest *guest, const struct answer *answer)
              is_hello ? "to who did not expect it" : "before 'hello'");
 }
 
+static void trace(const struct guest *guest, const struct answer *answer)
+{
+    sim_note("client %u of %s is told: %.*s %.*s%.*s %.*s %llu", guest->number, guest->history->name.text,
+             (int)answer->name.len, answer->name.data, (int)answer->sub.len, answer->sub.data, (int)answer->tx.len,
+             answer->tx.data, (int)answer->key.len, answer->key.data, (unsigned long long)answer->seq);
+}
+
 static void on_message(void *arg, struct slice message)
 {
     struct guest *guest = arg;
@@ -311,6 +318,8 @@ static void on_message(void *arg, struct slice message)
     if (answer.has_sub && sub == NULL && answer.type != ANSWER_UPTODATE)
         return; /* a subscription that has ended */
     sim_tally(SIM_CHECKS, 1);
+    if (sim_is_traced())
+        trace(guest, &answer);
     check_greeting(guest, &answer);
     if (answer.type != ANSWER_REJECTED && answer.type != ANSWER_GONE)
         check_between(guest, &answer, answer.type == ANSWER_SNAP || answer.type == ANSWER_SNAP_END ? sub : NULL);

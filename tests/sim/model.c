@@ -164,10 +164,10 @@ static void end_position(struct model *model, struct position *position)
         position->rows[i] = model->rows[i].all;
 }
 
-static void become(struct model *model, struct version *version)
+static void become(struct model *model, struct version *version, uint64_t seq)
 {
     struct version **latest = &model->latest[version->collection][version->slot];
-    version->seq = model_head(model);
+    version->seq = seq;
     version->before = *latest;
     *latest = version;
     rows_set(&model->rows[version->collection], version->slot, version->row);
@@ -307,7 +307,7 @@ void model_take(struct model *model)
     for (size_t i = 0; i < model->n_pending; i++) {
         struct position *position = next_position(model);
         position->version = model->pending[i];
-        become(model, position->version);
+        become(model, position->version, model_head(model));
         end_position(model, position);
     }
     if (model->n_pending == 0)
@@ -343,7 +343,7 @@ static void reread(struct model *model, enum collection collection)
         version->op = OP_UPDATE;
         version->row = model_hash_row(rows);
         if (model->rows[collection].of[version->slot] != version->row)
-            become(model, version);
+            become(model, version, model_head(model) + 1);
     }
     sqlite3_finalize(rows);
 }
@@ -354,10 +354,8 @@ void model_migrate(struct model *model, const char *file)
     run_file(model, file);
     model->is_quiet = false;
     read_columns(model);
-    struct position *position = next_position(model);
     for (enum collection i = LISTS; i < COLLECTION_N; i++)
         reread(model, i);
-    end_position(model, position);
 }
 
 struct model *model_new(const char *schema_file)

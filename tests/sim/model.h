@@ -46,7 +46,7 @@ void model_drop(struct model *model);
 /* A position that is no transaction's. */
 void model_ack(struct model *model);
 
-/* The migration FILE, which takes one position. */
+/* Runs the migration FILE. What it leaves is what there is as of the next position. */
 void model_migrate(struct model *model, const char *file);
 
 /* The first position, then 0 or more others without a gap up to the head. */

@@ -23,7 +23,8 @@
 
 enum {
     APPS_MAX = 4,
-    RESTART_US = 100000, /* at most, after a first death */
+    SEGMENT_BYTES = 64 << 10, /* of the journal: many are filled in a schedule */
+    RESTART_US = 100000,      /* at most, after a first death */
     RESTART_LAST_US = 2000000,
     CALM_AFTER_US = 10000000, /* who lived for so long begins again with the first pause */
     OUTAGE_US = 3000000,      /* at most, after a power cut */
@@ -112,7 +113,12 @@ static void start_router(void *arg)
 static void start_worker(void *arg)
 {
     struct problems problems = {0};
-    struct worker_options options = {app_now->dir, DATA_DIR, RUN_DIR, world.options.n_shards, -1};
+    struct worker_options options = {.app_dir = app_now->dir,
+                                     .data_dir = DATA_DIR,
+                                     .run_dir = RUN_DIR,
+                                     .n_shards = world.options.n_shards,
+                                     .ready_fd = -1,
+                                     .journal = {.segment_bytes = SEGMENT_BYTES}};
     (void)arg;
     sqlite3_randomness(0, NULL); /* a new process knows nothing of the old one's numbers */
     if (!shards_open(&options, app_now->app, app_now->kinds, shards, &problems)) {

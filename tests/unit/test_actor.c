@@ -329,6 +329,56 @@ static void test_what_a_router_sent_before_it_went_is_decided(void **state)
     assert_true(actor_is_idle(stage->actor));
 }
 
+/* ---- the journal breaks ---- */
+
+static void test_what_the_journal_kept_is_not_touched(void **state)
+{
+    struct stage *stage = *state;
+    stage_mut(stage, ANN, "t1", "+a=x");
+    check(stage, ANN, "committed t1 1\n");
+    actor_break(stage->actor, stage_n_records);
+    assert_non_null(stage->actor->feed.file);
+    stage_mut(stage, ANN, "t2", "+b=y");
+    check(stage, ANN, "committed t2 2\n");
+}
+
+/* The first of two transactions lasts. The file holds both, so it is closed; it is durable when it is open again, and
+ * keeps the journal until then. */
+static void test_what_the_journal_lost_closes_the_scope(void **state)
+{
+    struct stage *stage = *state;
+    unsigned before = stage_n_records;
+    stage_mut(stage, ANN, "t1", "+a=x");
+    stage_turn(stage);
+    stage_mut(stage, ANN, "t2", "+b=y");
+    stage_turn(stage);
+    uint64_t head = stage->actor->feed.file->log.head;
+    channel_end(stage->channel); /* as breaking ends it */
+    actor_break(stage->actor, before + 1);
+    assert_null(stage->actor->feed.file);
+    assert_int_equal(stage->actor->unsaved_from, before);
+    assert_false(list_is_empty(&stage->actor->unsaved_link));
+    stage_turn(stage);
+    assert_true(list_is_empty(&stage->actor->sessions));
+    assert_true(actor_save(stage->actor));
+    assert_true(list_is_empty(&stage->actor->unsaved_link));
+    assert_int_equal(stage->actor->feed.file->log.head, head);
+}
+
+/* What it lost was used again, as positions, and released: nothing of the scope may be behind that. */
+static void test_what_the_journal_lost_is_kept_where_it_goes_on(void **state)
+{
+    struct stage *stage = *state;
+    unsigned position = stage_n_records;
+    stage_mut(stage, ANN, "t1", "+a=x");
+    stage_turn(stage);
+    stage->actor->unsaved_from = position + 1;
+    channel_end(stage->channel);
+    actor_break(stage->actor, position);
+    assert_int_equal(stage->actor->unsaved_from, position);
+    assert_int_equal(stage->actor->unsaved_to, position);
+}
+
 #define STAGE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -348,6 +398,9 @@ int main(void)
         STAGE_TEST(test_a_read_that_fails_closes_the_scope),
         STAGE_TEST(test_a_file_that_cannot_be_opened_lets_nobody_in),
         STAGE_TEST(test_what_a_router_sent_before_it_went_is_decided),
+        STAGE_TEST(test_what_the_journal_kept_is_not_touched),
+        STAGE_TEST(test_what_the_journal_lost_closes_the_scope),
+        STAGE_TEST(test_what_the_journal_lost_is_kept_where_it_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

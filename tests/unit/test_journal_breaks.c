@@ -203,7 +203,20 @@ static void test_what_was_released_too_far_is_not_used_again(void **state)
     desk_check_records(desk, 2, 60); /* the first two were released */
 }
 
-/* ---- full ---- */
+/* ---- much, and full ---- */
+
+/* Nothing could be released for long: once it is, the disk has its space back. */
+static void test_what_it_has_grown_to_does_not_stay(void **state)
+{
+    struct desk *desk = *state;
+    write_some(desk, 0, 400);
+    assert_in_range(desk_count_files(desk), 25, 31);
+    journal_release(desk->journal, journal_position(desk->journal));
+    write_some(desk, 400, 401);
+    assert_in_range(desk_count_files(desk), 2, 10);
+    desk_close(desk);
+    desk_check_records(desk, 17 * 16, 401); /* the oldest went first, sixteen records a segment */
+}
 
 static void test_a_full_disk_is_told_in_time(void **state)
 {
@@ -273,6 +286,7 @@ int main(void)
         SMALL_TEST(test_it_breaks_between_segments),
         SMALL_TEST(test_an_abandoned_segment_is_removed),
         SMALL_TEST(test_what_was_released_too_far_is_not_used_again),
+        SMALL_TEST(test_what_it_has_grown_to_does_not_stay),
         SMALL_TEST(test_a_full_disk_is_told_in_time),
         SMALL_TEST(test_what_cannot_be_filled_is_removed),
         SMALL_TEST(test_what_is_released_is_room),

@@ -158,11 +158,24 @@ static void test_the_wal_of_a_file_that_is_gone_is_not_replayed(void **state)
     buf_release(&wal);
 }
 
+/* How many rows of notes the file holds without its WAL. */
+static int count_in_file(struct scope *scope)
+{
+    struct database database;
+    struct buf file = copy_of(scope, "");
+    write_beside(scope, ".alone", buf_slice(&file));
+    assert_int_equal(database_open(&database, beside(scope, ".alone").text, false, NULL), ERR_OK);
+    assert_int_equal(database_run(&database, SQL_OURS, "DELETE FROM notes WHERE true", NULL), ERR_OK);
+    int n = sqlite3_changes(database.db);
+    database_close(&database);
+    buf_release(&file);
+    return n;
+}
+
 /* What was committed is in the WAL, and is read back, also without an orderly end; by then it is in the file itself. */
 static void test_a_crash_loses_nothing_that_was_committed(void **state)
 {
     struct scope *scope = *state;
-    struct database database;
     scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
     struct buf file = copy_of(scope, ""), wal = copy_of(scope, "-wal");
     close_file(scope);
@@ -170,17 +183,23 @@ static void test_a_crash_loses_nothing_that_was_committed(void **state)
     write_beside(scope, "-wal", buf_slice(&wal));
     scope_reopen(scope);
     assert_string_equal(scope_query(scope, "SELECT id FROM notes"), "a");
+    assert_int_equal(count_in_file(scope), 1);
     buf_release(&file);
     buf_release(&wal);
+}
 
-    file = copy_of(scope, "");
-    write_beside(scope, ".alone", buf_slice(&file));
-    assert_int_equal(database_open(&database, beside(scope, ".alone").text, false, NULL), ERR_OK);
-    static const char DELETE[] = "DELETE FROM notes WHERE id = 'a'";
-    assert_int_equal(database_run(&database, SQL_OURS, DELETE, NULL), ERR_OK);
-    assert_int_equal(sqlite3_changes(database.db), 1);
-    database_close(&database);
-    buf_release(&file);
+/* The journal lost what this process committed: it goes into the file itself before it is read again. */
+static void test_what_was_abandoned_is_saved_when_it_is_opened(void **state)
+{
+    struct scope *scope = *state;
+    scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
+    scope_file_abandon(scope->file);
+    scope->file = NULL;
+    assert_true(exists(scope, "-wal"));
+    assert_int_equal(count_in_file(scope), 0);
+    scope_reopen(scope);
+    assert_string_equal(scope_query(scope, "SELECT id FROM notes"), "a");
+    assert_int_equal(count_in_file(scope), 1);
 }
 
 /* ---- what is refused ---- */
@@ -329,6 +348,39 @@ static void test_a_row_that_cannot_be_read_is_not_taken_for_none(void **state)
     buf_release(&row);
 }
 
+/* The linker's names (--wrap). NOLINTBEGIN(bugprone-reserved-identifier) */
+enum err __real_dir_sync_of(const char *path);
+enum err __wrap_dir_sync_of(const char *path);
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static bool folders_fail;
+
+enum err __wrap_dir_sync_of(const char *path) /* NOLINT(bugprone-reserved-identifier) */
+{
+    return folders_fail ? ERR_IO : __real_dir_sync_of(path);
+}
+
+static void test_a_file_whose_wal_could_be_lost_is_not_written(void **state)
+{
+    struct scope *scope = *state;
+    scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
+    struct buf file = copy_of(scope, ""), wal = copy_of(scope, "-wal");
+    close_file(scope);
+    write_beside(scope, "", buf_slice(&file));
+    write_beside(scope, "-wal", buf_slice(&wal));
+    folders_fail = true;
+    check_refused(scope, scope->name.text, ERR_IO, "its folder cannot be synced");
+    folders_fail = false;
+    struct buf now = copy_of(scope, "");
+    assert_true(slice_eq(buf_slice(&now), buf_slice(&file)));
+    assert_true(exists(scope, "-wal"));
+    scope_reopen(scope);
+    assert_string_equal(scope_query(scope, "SELECT id FROM notes"), "a");
+    buf_release(&file);
+    buf_release(&wal);
+    buf_release(&now);
+}
+
 #define SCOPE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -340,6 +392,8 @@ int main(void)
         SCOPE_TEST(test_leftovers_of_a_creation_are_swept_away),
         SCOPE_TEST(test_the_wal_of_a_file_that_is_gone_is_not_replayed),
         SCOPE_TEST(test_a_crash_loses_nothing_that_was_committed),
+        SCOPE_TEST(test_a_file_whose_wal_could_be_lost_is_not_written),
+        SCOPE_TEST(test_what_was_abandoned_is_saved_when_it_is_opened),
         SCOPE_TEST(test_a_file_of_another_scope_is_refused),
         SCOPE_TEST(test_another_format_is_refused),
         SCOPE_TEST(test_a_damaged_file_is_refused),

@@ -2,6 +2,7 @@
  * What SQL of an app can try on the others of its turn: to commit or roll back for them, to hold them up, to leave
  * behind what fails their commit, to fill the memory or the disk. The others are decided as if it had not been there.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -320,6 +321,90 @@ static void test_an_open_that_never_ends_keeps_out_nobody_else(void **state)
     check(stage, ANN, "committed t1 2\n");
 }
 
+/* ---- while it is away ---- */
+
+static void send_away(struct stage *stage)
+{
+    stage_look_us = 10;
+    stage->is_helper_held = true;
+    call(stage, BEN, "long", "count", 1000000);
+    while (!stage->actor->is_away)
+        stage_turn(stage);
+}
+
+static void test_who_leaves_meanwhile_is_let_go_when_it_is_back(void **state)
+{
+    struct stage *stage = *state;
+    send_away(stage);
+    stage_detach(stage, BEN);
+    stage_turn(stage);
+    assert_non_null(channel_find(stage->channel, BEN)); /* its claims are in use */
+    assert_false(actor_is_idle(stage->actor));
+    stage_help(stage);
+    turns(stage);
+    assert_null(channel_find(stage->channel, BEN));
+    check_log(stage, 2); /* what it sent was decided */
+}
+
+static void test_a_router_that_goes_meanwhile_is_let_go_when_it_is_back(void **state)
+{
+    struct stage *stage = *state;
+    send_away(stage);
+    stage_mut(stage, ANN, "t1", "+a=x");
+    channel_end(stage->channel);
+    stage_turn(stage);
+    assert_false(list_is_empty(&stage->actor->channels));
+    stage_help(stage);
+    turns(stage);
+    assert_true(actor_is_idle(stage->actor));
+    check_log(stage, 3);
+}
+
+static void test_it_is_not_checkpointed_meanwhile(void **state)
+{
+    struct stage *stage = *state;
+    send_away(stage);
+    assert_false(actor_save(stage->actor));
+    stage_help(stage);
+    turns(stage);
+    assert_true(actor_save(stage->actor));
+}
+
+/* What it did stands behind what the journal lost: nobody hears of it before the file was opened again, durable. */
+static void test_a_journal_that_breaks_meanwhile_closes_it_when_it_is_back(void **state)
+{
+    struct stage *stage = *state;
+    struct h2_stream *stream = stage->channel->stream;
+    send_away(stage);
+    unsigned records = stage_n_records;
+    stage->channel->stream = NULL; /* which is aborted */
+    actor_break(stage->actor, 0);
+    stage->channel->stream = stream;
+    assert_non_null(stage->actor->feed.file);
+    stage_help(stage);
+    assert_int_equal(stage_n_records, records);
+    assert_null(stage->actor->feed.file);
+    check(stage, BEN, "");
+    call(stage, BEN, "long", "count", 1000000); /* as a router does that has come back */
+    stage->is_helper_held = false;
+    turns(stage);
+    check(stage, BEN, "committed long 2 result=1000000\n");
+}
+
+/* And does not decide what it did not let come to its end. */
+static void test_a_shard_that_ends_meanwhile_gives_it_up(void **state)
+{
+    struct stage *stage = *state;
+    send_away(stage);
+    stage_mut(stage, ANN, "t1", "+a=x");
+    atomic_store(&stage->host.is_ending, true);
+    stage->actor->job.work(&stage->actor->job);
+    assert_int_equal(stage->actor->turn.err, ERR_TIMEOUT);
+    atomic_store(&stage->host.is_ending, false);
+    check_log(stage, 1);
+    assert_int_equal(read_number(stage, "SELECT count(*) FROM _sync_receipts"), 1);
+}
+
 /* ---- what is too large ---- */
 
 static void test_a_transaction_may_change_many_rows(void **state)
@@ -366,6 +451,20 @@ static void test_what_no_record_can_carry_is_a_barrier(void **state)
 
 /* ---- no space ---- */
 
+static ssize_t write_in_vain(void)
+{
+    errno = ENOSPC;
+    return -1;
+}
+
+static void disk_fills(bool is_full)
+{
+    static const char *const CALLS[] = {"write", "pwrite", "pwrite64"};
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    for (size_t i = 0; i < 3; i++)
+        vfs->xSetSystemCall(vfs, CALLS[i], is_full ? (sqlite3_syscall_ptr)write_in_vain : NULL);
+}
+
 /* From now on the file may grow by so many pages; -1: as it likes. */
 static void limit_growth(struct stage *stage, int pages)
 {
@@ -400,6 +499,65 @@ static void test_writes_are_refused_while_the_disk_is_full(void **state)
     check(stage, EVE, "d notes insert a=x 2\nuptodate 2\n");
 }
 
+static void test_writes_are_refused_while_the_journal_has_no_room(void **state)
+{
+    struct stage *stage = *state;
+    stage_has_room = false;
+    stage_attach_v1(stage, EVE, "{'sub':'eve'}");
+    turns(stage);
+    stage_heard(stage, EVE);
+    stage_mut(stage, EVE, "t1", "+a=x");
+    stage_sub(stage, EVE, "notes", STAGE_NO_SINCE);
+    turns(stage);
+    check(stage, EVE,
+          "rejected t1 after 1000 STORAGE_FULL: there is no space for it now\n"
+          "snap notes first=x\nsnap-end notes 1\n");
+    stage_has_room = true;
+    stage_mut(stage, EVE, "t1", "+a=x");
+    turns(stage);
+    check(stage, EVE, "d notes insert a=x 2\nuptodate 2\ncommitted t1 2\n");
+}
+
+/* SQLite may say so only when all is to be written. */
+static void test_a_commit_without_space_is_refused(void **state)
+{
+    struct stage *stage = *state;
+    disk_fills(true);
+    stage_mut(stage, ANN, "t1", "+a=x");
+    turns(stage);
+    check(stage, ANN, "close 1013 there is no space for it now\n");
+    assert_non_null(stage->actor->feed.file);
+    check_log(stage, 1);
+    disk_fills(false);
+    stage_attach(stage, ANN, "{'sub':'ann'}");
+    turns(stage);
+    stage_mut(stage, ANN, "t1", "+a=x");
+    turns(stage);
+    check(stage, ANN, "attached\ncommitted t1 2\n");
+}
+
+static void test_a_file_that_cannot_be_made_for_want_of_space_is_made_later(void **state)
+{
+    struct stage *stage = mem_zero(1, sizeof *stage);
+    (void)state;
+    stage_open(stage, DEFINITION, TABLES);
+    stage_attach(stage, ANN, "{'sub':'ann'}");
+    stage_attach(stage, BEN, "{'sub':'ben'}");
+    turns(stage);
+    stage_heard(stage, ANN);
+    disk_fills(true);
+    stage_mut(stage, ANN, "t1", "+a=x");
+    turns(stage);
+    check(stage, ANN, "close 1013 there is no space for it now\n");
+    check(stage, BEN, "attached\n");
+    disk_fills(false);
+    stage_mut(stage, BEN, "t1", "+a=x");
+    turns(stage);
+    check(stage, BEN, "committed t1 1\n");
+    stage_close(stage);
+    free(stage);
+}
+
 #define STAGE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -418,10 +576,18 @@ int main(void)
         STAGE_TEST(test_a_trigger_that_never_ends_is_rejected),
         STAGE_TEST(test_an_open_that_takes_long_lets_in),
         STAGE_TEST(test_an_open_that_never_ends_keeps_out_nobody_else),
+        STAGE_TEST(test_who_leaves_meanwhile_is_let_go_when_it_is_back),
+        STAGE_TEST(test_a_router_that_goes_meanwhile_is_let_go_when_it_is_back),
+        STAGE_TEST(test_it_is_not_checkpointed_meanwhile),
+        STAGE_TEST(test_a_journal_that_breaks_meanwhile_closes_it_when_it_is_back),
+        STAGE_TEST(test_a_shard_that_ends_meanwhile_gives_it_up),
         STAGE_TEST(test_a_transaction_may_change_many_rows),
         STAGE_TEST(test_changes_beyond_the_memory_for_them_are_rejected),
         STAGE_TEST(test_what_no_record_can_carry_is_a_barrier),
         STAGE_TEST(test_writes_are_refused_while_the_disk_is_full),
+        STAGE_TEST(test_writes_are_refused_while_the_journal_has_no_room),
+        STAGE_TEST(test_a_commit_without_space_is_refused),
+        cmocka_unit_test(test_a_file_that_cannot_be_made_for_want_of_space_is_made_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

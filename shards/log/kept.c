@@ -1,0 +1,192 @@
+#include "shards/log/kept.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "shards/log/reader.h"
+
+#define PREFIX "kept-"
+
+static const char SCOPE[] = "scope", SEGMENT[] = "000001.journal", PART[] = "part";
+
+void kept_encode(struct buf *kept, const struct scoperecord *records, size_t n)
+{
+    struct segment_header header = {.generation = 1};
+    segment_header_write(buf_reserve(kept, SEGMENT_HEADER), &header);
+    kept->len += SEGMENT_HEADER;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = kept->len;
+        buf_reserve(kept, RECORD_HEADER);
+        kept->len += RECORD_HEADER;
+        scoperecord_write(kept, &records[i]);
+        size_t payload_len = kept->len - at - RECORD_HEADER, len = record_len(payload_len);
+        buf_reserve(kept, at + len - kept->len);
+        kept->len = at + len;
+        record_seal(kept->data + at, payload_len, header.generation, at - SEGMENT_HEADER, 0);
+    }
+}
+
+static char *join(const char *dir, const char *name)
+{
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", dir, name) < 0)
+        abort();
+    return path;
+}
+
+char *kept_dir(const char *data_dir, const struct scope_name *name)
+{
+    struct scope_hash hash = scope_hash(name);
+    char text[33], *path = NULL;
+    scope_hash_text(&hash, text);
+    if (asprintf(&path, "%s/journal/" PREFIX "%s", data_dir, text) < 0)
+        abort();
+    return path;
+}
+
+bool kept_is_there(const char *data_dir, const struct scope_name *name)
+{
+    char *dir = kept_dir(data_dir, name), *segment = join(dir, SEGMENT);
+    bool found = access(segment, F_OK) == 0;
+    free(segment);
+    free(dir);
+    return found;
+}
+
+/* The segment gets its name last, when all else is durable. */
+enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n)
+{
+    struct buf bytes = {0};
+    char *dir = kept_dir(data_dir, name);
+    char *scope = join(dir, SCOPE), *part = join(dir, PART), *segment = join(dir, SEGMENT);
+    kept_encode(&bytes, records, n);
+    enum err err = dir_make(dir);
+    if (err == ERR_OK)
+        err = file_write(scope, slice_of(name->text, name->len));
+    if (err == ERR_OK)
+        err = file_write(part, buf_slice(&bytes));
+    if (err == ERR_OK)
+        err = rename(part, segment) == 0 ? dir_sync(dir) : ERR_IO;
+    free(scope);
+    free(part);
+    free(segment);
+    free(dir);
+    buf_release(&bytes);
+    return err;
+}
+
+/* Out of a journal that is in use. */
+
+struct collection_of_records {
+    const struct scope_name *name;
+    uint64_t to;
+    struct scoperecord *records;
+    size_t n;
+};
+
+static bool collect(void *arg, const struct reader_segment *segment, const struct record *record)
+{
+    struct collection_of_records *collected = arg;
+    struct scoperecord scope;
+    (void)segment;
+    if (record->position >= collected->to)
+        return false;
+    if (!scoperecord_read(record->payload, &scope) ||
+        !slice_eq(scope.scope, slice_of(collected->name->text, collected->name->len)))
+        return true;
+    if ((collected->n & (collected->n + 1)) == 0) /* room doubles at 0, 1, 3, 7, ... */
+        collected->records = mem_resize(collected->records, (2 * collected->n + 1) * sizeof *collected->records);
+    collected->records[collected->n++] = scope;
+    return true;
+}
+
+bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name *name, uint64_t from, uint64_t to,
+                  size_t *ret_n, struct problems *problems)
+{
+    struct collection_of_records collected = {.name = name, .to = to};
+    struct reader reader;
+    struct buf dir = {0};
+    buf_printf(&dir, "%s/journal/%u", data_dir, shard);
+    bool ok = reader_open(&reader, dir.data, problems);
+    if (ok) {
+        reader_skip_to(&reader, from);
+        reader_walk(&reader, collect, &collected); /* which the end of what is wanted ends, too */
+        ok = reader.end >= to;
+        if (!ok)
+            problems_add(problems, "%s: cannot be read up to position %llu", dir.data, (unsigned long long)to);
+    }
+    if (ok && kept_write(data_dir, name, collected.records, collected.n) != ERR_OK) {
+        problems_add(problems, "%s: its records cannot be kept: %s", name->text, strerror(errno));
+        ok = false;
+    }
+    *ret_n = collected.n;
+    free(collected.records);
+    reader_close(&reader);
+    buf_release(&dir);
+    return ok;
+}
+
+/* The end. */
+
+static bool move(const char *from, const char *to)
+{
+    if (to == NULL)
+        return unlink(from) == 0 || errno == ENOENT;
+    char *dir = mem_dup(slice_of(to, (size_t)(strrchr(to, '/') - to)));
+    bool ok = rename(from, to) == 0 ? dir_sync(dir) == ERR_OK : errno == ENOENT;
+    free(dir);
+    return ok;
+}
+
+enum err kept_end(const char *data_dir, const struct scope_name *name, const char *to)
+{
+    char *dir = kept_dir(data_dir, name), *root = join(data_dir, "journal");
+    char *scope = join(dir, SCOPE), *part = join(dir, PART), *segment = join(dir, SEGMENT);
+    bool ok = move(segment, to) && move(part, NULL) && move(scope, NULL) && (rmdir(dir) == 0 || errno == ENOENT);
+    enum err err = ok ? dir_sync(root) : ERR_IO;
+    free(scope);
+    free(part);
+    free(segment);
+    free(root);
+    free(dir);
+    return err;
+}
+
+static int is_kept(const struct dirent *entry)
+{
+    return strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0;
+}
+
+/* One without a whole segment was never relied on. */
+static bool read_name(const char *dir, struct scope_name *ret_name)
+{
+    struct buf text = {0};
+    char *scope = join(dir, SCOPE), *segment = join(dir, SEGMENT);
+    bool ok = access(segment, F_OK) == 0 && file_read(scope, ROUTE_SCOPE_MAX, &text) == ERR_OK &&
+              scope_name_parse(buf_slice(&text), ret_name);
+    buf_release(&text);
+    free(scope);
+    free(segment);
+    return ok;
+}
+
+void kept_each(const char *data_dir, void (*cb)(void *arg, const struct scope_name *name), void *arg)
+{
+    struct dirent **entries = NULL;
+    struct scope_name name;
+    char *root = join(data_dir, "journal");
+    int n = scandir(root, &entries, is_kept, alphasort);
+    for (int i = 0; i < n; i++) {
+        char *dir = join(root, entries[i]->d_name);
+        if (read_name(dir, &name))
+            cb(arg, &name);
+        free(dir);
+        free(entries[i]);
+    }
+    free(entries);
+    free(root);
+}
