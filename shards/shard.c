@@ -443,8 +443,11 @@ static void free_actors(struct shard *shard)
 static bool save_all(struct shard *shard)
 {
     bool ok = true;
-    LIST_FOREACH_SAFE(link, &shard->unsaved)
-        ok = actor_save(LIST_ITEM(link, struct actor, unsaved_link)) && ok;
+    LIST_FOREACH_SAFE(link, &shard->unsaved) {
+        struct actor *actor = LIST_ITEM(link, struct actor, unsaved_link);
+        actor->is_away = false; /* the helper threads have ended */
+        ok = actor_save(actor) && ok;
+    }
     return ok;
 }
 
