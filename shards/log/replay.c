@@ -249,7 +249,7 @@ static void mend_kept(void *arg, const struct scope_name *name)
     buf_release(&why);
 }
 
-static bool replay_with_kept(const char *data_dir, bool salvage, struct problems *problems)
+static bool replay_what_is_there(const char *data_dir, bool salvage, struct problems *problems)
 {
     if (!make_root(data_dir, problems))
         return false;
@@ -259,10 +259,10 @@ static bool replay_with_kept(const char *data_dir, bool salvage, struct problems
 
 bool replay_all(const char *data_dir, struct problems *problems)
 {
-    return replay_with_kept(data_dir, false, problems);
+    return replay_what_is_there(data_dir, false, problems);
 }
 
 bool replay_salvage(const char *data_dir, struct problems *problems)
 {
-    return replay_with_kept(data_dir, true, problems);
+    return replay_what_is_there(data_dir, true, problems);
 }
