@@ -156,8 +156,9 @@ enum err kept_end(const char *data_dir, const struct scope_name *name, const cha
 {
     char *dir = kept_dir(data_dir, name), *root = join(data_dir, "journal");
     char *scope = join(dir, SCOPE), *part = join(dir, PART), *segment = join(dir, SEGMENT);
-    bool ok = (to == NULL || copy(segment, to)) && remove_file(segment) && remove_file(part) && remove_file(scope) &&
-              (rmdir(dir) == 0 || errno == ENOENT);
+    bool ok = (to == NULL || copy(segment, to)) && remove_file(segment) &&
+              (dir_sync(dir) == ERR_OK || errno == ENOENT); /* it must not come back, whatever becomes of the folder */
+    ok = ok && remove_file(part) && remove_file(scope) && (rmdir(dir) == 0 || errno == ENOENT);
     enum err err = ok ? dir_sync(root) : ERR_IO;
     free(scope);
     free(part);
