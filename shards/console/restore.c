@@ -281,7 +281,8 @@ static void begin(struct errand *errand)
     }
     restore->actor = actor;
     actor_hold(actor);
-    char *fresh = spool_begin(data_dir, host->number);
+    char *path = scope_file_path(data_dir, &errand->name), *fresh = spool_begin_beside(path);
+    free(path);
     restore->fd = fresh == NULL ? -1 : open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     replacement_init(&restore->file, data_dir, &errand->name, actor->feed.kind, &fresh);
     if (restore->fd < 0) {
@@ -299,8 +300,8 @@ static void end(struct errand *errand)
     let_go(restore);
     if (restore->fd > 0)
         close(restore->fd);
-    if (restore->file.fresh != NULL) /* else the shard's spool is another's */
-        spool_clean(errand->host->actor_host->data_dir, errand->host->number);
+    spool_end(restore->file.fresh);
+    restore->file.fresh = NULL;
     replacement_release(&restore->file);
     buf_release(&restore->in);
     buf_release(&restore->chunk);

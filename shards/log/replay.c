@@ -249,15 +249,20 @@ static void mend_kept(void *arg, const struct scope_name *name)
     buf_release(&why);
 }
 
-bool replay_all(const char *data_dir, struct problems *problems)
+static bool replay_what_is_there(const char *data_dir, bool salvage, struct problems *problems)
 {
     if (!make_root(data_dir, problems))
         return false;
     kept_each(data_dir, mend_kept, (void *)(uintptr_t)data_dir);
-    return replay_dirs(data_dir, false, problems);
+    return replay_dirs(data_dir, salvage, problems);
+}
+
+bool replay_all(const char *data_dir, struct problems *problems)
+{
+    return replay_what_is_there(data_dir, false, problems);
 }
 
 bool replay_salvage(const char *data_dir, struct problems *problems)
 {
-    return replay_dirs(data_dir, true, problems);
+    return replay_what_is_there(data_dir, true, problems);
 }

@@ -494,6 +494,11 @@ void guest_give(struct guest *guest, unsigned n_transactions)
         timer_start(&guest->tick, 1);
 }
 
+bool guest_is_connected(const struct guest *guest)
+{
+    return guest->socket.is_open;
+}
+
 bool guest_is_done(const struct guest *guest)
 {
     bool done = guest->n_left == 0 && guest->n_unanswered == 0 && guest->socket.is_open;

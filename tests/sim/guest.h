@@ -32,6 +32,8 @@ void guest_befriend(struct guest *guest, struct guest *other);
 /* How many transactions it still is to send. */
 void guest_give(struct guest *guest, unsigned n_transactions);
 
+bool guest_is_connected(const struct guest *guest);
+
 /* It has sent all and has all answers, is subscribed to everything, and waits for nothing. It settles there: it does
  * nothing odd any more once it has nothing left to send. */
 bool guest_is_done(const struct guest *guest);

@@ -14,22 +14,23 @@
 
 enum {
     SCOPES_MAX = 4,
-    CLIENTS_MAX = 6,
-    CLIENTS_MIN = 3,
+    GUESTS_MAX = 6,
+    GUESTS_MIN = 3,
     OPERATIONS_MIN = 300,
     DISASTERS_MIN = 3,
     SECOND_US = 1000000,
     PATIENCE_US = 600 * SECOND_US, /* for all to be answered once nothing fails any more */
     QUIET_US = SECOND_US,
+    STUMBLE_US = 2 * SECOND_US,
 };
 
 struct story {
     struct loop *loop;
     struct history *histories[SCOPES_MAX];
     size_t n_scopes;
-    struct guest *clients[CLIENTS_MAX];
-    size_t n_clients;
-    size_t scope_of[CLIENTS_MAX];
+    struct guest *guests[GUESTS_MAX];
+    size_t n_guests;
+    size_t scope_of[GUESTS_MAX];
     bool has_changed_app;
 };
 
@@ -82,31 +83,31 @@ static struct habits random_habits(void)
 }
 
 /* Two by two they have one identity, but for some. */
-static void add_clients(struct story *story)
+static void add_guests(struct story *story)
 {
-    story->n_clients = CLIENTS_MIN + sim_random(CLIENTS_MAX - CLIENTS_MIN + 1);
-    for (size_t i = 0; i < story->n_clients; i++) {
+    story->n_guests = GUESTS_MIN + sim_random(GUESTS_MAX - GUESTS_MIN + 1);
+    for (size_t i = 0; i < story->n_guests; i++) {
         struct habits habits = random_habits();
         size_t scope = i % story->n_scopes;
         unsigned user = (unsigned)(i / story->n_scopes / 2);
         story->scope_of[i] = scope;
-        story->clients[i] = guest_new(story->loop, story->histories[scope], (unsigned)i, user, &habits);
+        story->guests[i] = guest_new(story->loop, story->histories[scope], (unsigned)i, user, &habits);
         for (size_t j = 0; j < i; j++) {
             if (story->scope_of[j] != scope || j / story->n_scopes / 2 != user)
                 continue;
-            guest_befriend(story->clients[i], story->clients[j]);
-            guest_befriend(story->clients[j], story->clients[i]);
+            guest_befriend(story->guests[i], story->guests[j]);
+            guest_befriend(story->guests[j], story->guests[i]);
         }
     }
 }
 
 static void give_work(struct story *story, unsigned n_transactions)
 {
-    for (size_t i = 0; i < story->n_clients; i++)
-        guest_give(story->clients[i], n_transactions / (unsigned)story->n_clients + 1);
+    for (size_t i = 0; i < story->n_guests; i++)
+        guest_give(story->guests[i], n_transactions / (unsigned)story->n_guests + 1);
 }
 
-static bool turn_of_clients(void *arg)
+static bool turn_of_guests(void *arg)
 {
     (void)arg;
     return false;
@@ -118,14 +119,14 @@ static void begin(struct story *story, uint64_t seed)
     choose_weights(seed, options.weights);
     sim_begin(&options);
     sim_note("theme %s", THEMES[seed % N_THEMES].name);
-    story->loop = loop_new(turn_of_clients, NULL);
+    story->loop = loop_new(turn_of_guests, NULL);
     story->n_scopes = 1 + sim_random(3) * sim_random(2) + (sim_random(8) == 0);
     for (size_t i = 0; i < story->n_scopes; i++) {
         char name[32];
         snprintf(name, sizeof name, "sim/room/s%zu", i);
         story->histories[i] = history_new(name);
     }
-    add_clients(story);
+    add_guests(story);
 }
 
 /* What happens. */
@@ -133,15 +134,42 @@ static void begin(struct story *story, uint64_t seed)
 static bool are_done(void *arg)
 {
     const struct story *story = arg;
-    for (size_t i = 0; i < story->n_clients; i++)
-        if (!guest_is_done(story->clients[i]))
+    for (size_t i = 0; i < story->n_guests; i++)
+        if (!guest_is_done(story->guests[i]))
             return false;
     return true;
 }
 
-static void strike(void)
+static bool is_anyone_there(void *arg)
 {
-    switch (sim_random(5)) {
+    const struct story *story = arg;
+    for (size_t i = 0; i < story->n_guests; i++)
+        if (guest_is_connected(story->guests[i]))
+            return true;
+    return false;
+}
+
+static bool is_nobody_there(void *arg)
+{
+    return !is_anyone_there(arg);
+}
+
+/* A worker that has hardly begun is gone again, and soon after its heir the power: what the first one committed had not
+ * reached its journal, and was served by the second one. */
+static void stumble(struct story *story)
+{
+    for (int i = 0; i < 2; i++) {
+        sim_crash(SIM_WORKER);
+        sim_run(is_nobody_there, story, STUMBLE_US);
+        sim_run(is_anyone_there, story, STUMBLE_US);
+        sim_run(NULL, NULL, sim_random(i == 0 ? 3000 : 60000));
+    }
+    sim_cut_power();
+}
+
+static void strike(struct story *story)
+{
+    switch (sim_random(6)) {
     case 0:
         sim_crash(SIM_ROUTER);
         break;
@@ -151,6 +179,9 @@ static void strike(void)
     case 2:
         sim_crash(SIM_ROUTER);
         sim_crash(SIM_WORKER);
+        break;
+    case 3:
+        stumble(story);
         break;
     default:
         sim_cut_power();
@@ -200,8 +231,8 @@ static void look_at_all(struct story *story)
     sim_stop();
     for (size_t i = 0; i < story->n_scopes; i++)
         truths[i] = look(story, i);
-    for (size_t i = 0; i < story->n_clients; i++)
-        check_guest(story->clients[i], &truths[story->scope_of[i]]);
+    for (size_t i = 0; i < story->n_guests; i++)
+        check_guest(story->guests[i], &truths[story->scope_of[i]]);
 }
 
 void story_prepare(void)
@@ -222,7 +253,7 @@ void story_play(uint64_t seed)
         if (sim_random(8) == 0)
             pause_and_look(&story);
         else
-            strike();
+            strike(&story);
     }
     settle(&story);
     if (sim_random(2) == 0) {
