@@ -388,7 +388,7 @@ static bool happens(uint32_t out_of_1000)
 static void transact(struct guest *guest)
 {
     struct unanswered *unanswered = mem_zero(1, sizeof *unanswered);
-    struct work work = work_random(guest->user, guest->habits.large_one_in);
+    struct work work = work_random(guest->user, guest->habits.large_one_in, guest->habits.len_max);
     unanswered->tx = history_add(guest->history, &work);
     list_append(&guest->unanswered, &unanswered->link);
     guest->n_unanswered++;
@@ -426,8 +426,11 @@ static void drop(struct guest *guest)
 static void act(struct guest *guest)
 {
     const struct habits *habits = &guest->habits;
-    if (guest->n_unanswered < habits->in_flight)
+    while (guest->n_left > 0 && guest->n_unanswered < habits->in_flight) {
         transact(guest);
+        if (sim_random(2) == 0)
+            break;
+    }
     if (guest->history->n_txs > 0 && happens(habits->again))
         send_again(guest);
     if (happens(habits->resubscribes))
