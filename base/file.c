@@ -74,14 +74,23 @@ enum err file_write(const char *path, struct slice bytes)
     return ok ? ERR_OK : errno == ENOSPC ? ERR_FULL : ERR_IO;
 }
 
-enum err dir_sync(const char *path)
+static enum err sync_opened(int fd)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = fd < 0 ? -1 : fsync(fd), saved_errno = errno;
     if (fd >= 0)
         close(fd);
     errno = saved_errno;
-    return failed == 0 ? ERR_OK : ERR_IO;
+    return failed == 0 ? ERR_OK : errno == ENOSPC ? ERR_FULL : ERR_IO;
+}
+
+enum err file_sync(const char *path)
+{
+    return sync_opened(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+enum err dir_sync(const char *path)
+{
+    return sync_opened(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 enum err dir_sync_of(const char *path)

@@ -19,6 +19,9 @@ enum err file_write(const char *path, struct slice bytes);
  * more. */
 enum err dir_make(const char *path);
 
+/* Makes durable what the file holds. On failure errno says more. */
+enum err file_sync(const char *path);
+
 /* Makes durable which entries a folder has. On failure errno says more. */
 enum err dir_sync(const char *path);
 

@@ -44,6 +44,8 @@
     X(SHARD_JOURNALS_SHORT, "skerry_shard_journals_short", "gauge", "journals that the disk has no more room for")     \
     X(SHARD_JOURNAL_SEGMENTS, "skerry_shard_journal_segments", "gauge", "files of the journals")                       \
     X(SHARD_SCOPE_FAILURES, "skerry_shard_scope_failures_total", "counter", "scopes closed because a commit failed")   \
+    X(SHARD_SCOPES_IN_TROUBLE, "skerry_shard_scopes_in_trouble", "gauge",                                              \
+      "scopes that are closed because of their file")                                                                  \
     X(SHARD_BACKUPS, "skerry_shard_backups_total", "counter", "backups of a scope that were sent")                     \
     X(SHARD_RESTORES, "skerry_shard_restores_total", "counter", "scopes that were restored from a file")
 

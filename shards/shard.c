@@ -18,6 +18,8 @@
 #include "shards/feed/session.h"
 #include "shards/gate.h"
 #include "shards/log/journal.h"
+#include "shards/log/kept.h"
+#include "shards/rescue.h"
 #include "shards/scope/actor.h"
 #include "shards/slots.h"
 
@@ -51,10 +53,11 @@ struct shard {
     struct journal *journal;
     struct gate gate;
     struct blank *blanks; /* by kind */
-    struct helper *opener, *decider;
+    struct helper *opener, *decider, *mender;
     struct actor_host host;
     struct console_host console_host;
     struct console *console;
+    struct rescue *rescue;
 };
 
 struct link {
@@ -323,6 +326,7 @@ static bool turn(void *arg)
     end_due_bursts(shard); /* last, so that the timer knows of those that began in this turn */
     flush_links(shard);
     pace_checkpoints(shard);
+    rescue_turn(shard->rescue);
     return console_has_more || (!list_is_empty(&shard->dirty) && !journal_is_full(shard->journal));
 }
 
@@ -341,6 +345,12 @@ static bool allows_blank(void *arg, const struct kind *kind, const struct scope_
         return false;
     blank->database.until_us = clock_mono_us() + TURN_US; /* one that takes longer in an empty scope has no end */
     return database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
+}
+
+static void on_failed_file(void *arg, struct actor *actor, const char *what, enum err err, struct slice why)
+{
+    struct shard *shard = arg;
+    rescue_admit(shard->rescue, actor, what, err, why);
 }
 
 /* Who connects is believed every claim, so nobody else may: the folder may be one that all can enter. */
@@ -378,6 +388,7 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->loop = loop_new(turn, shard);
     shard->opener = helper_new(shard->loop);
     shard->decider = helper_new(shard->loop);
+    shard->mender = helper_new(shard->loop);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
     timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
@@ -388,12 +399,14 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
                                       .collecting = &shard->collecting,
                                       .bursts = &shard->bursts,
                                       .allows_blank = allows_blank,
+                                      .on_failed_file = on_failed_file,
                                       .opener = shard->opener,
                                       .decider = shard->decider};
     shard->console_host = (struct console_host){.loop = shard->loop,
                                                 .number = number,
                                                 .n_shards = n,
                                                 .actor_host = &shard->host,
+                                                .helper = shard->mender,
                                                 .actors = &shard->actors,
                                                 .gate = &shard->gate,
                                                 .get_actor = get_actor};
@@ -408,6 +421,15 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     return shard;
 }
 
+/* Its file could not be mended at the start. */
+static void readmit(void *arg, const struct scope_name *name)
+{
+    struct shard *shard = arg;
+    struct actor *actor = get_actor(shard, name);
+    if (actor != NULL)
+        rescue_readmit(shard->rescue, actor);
+}
+
 bool shard_open_journal(struct shard *shard, struct problems *problems)
 {
     char *dir = NULL;
@@ -415,6 +437,9 @@ bool shard_open_journal(struct shard *shard, struct problems *problems)
         abort();
     shard->journal = journal_open(dir, &shard->options.journal, shard->loop, &JOURNAL_HANDLERS, shard, problems);
     shard->host.journal = shard->journal;
+    shard->rescue = rescue_new(&shard->host, shard->loop, shard->options.number, shard->mender);
+    shard->console_host.rescue = shard->rescue;
+    kept_each(shard->options.data_dir, readmit, shard);
     shard->console = console_new(&shard->console_host);
     free(dir);
     return shard->journal != NULL;
@@ -466,6 +491,7 @@ void shard_free(struct shard *shard)
     atomic_store(&shard->host.is_ending, true);
     helper_free(shard->decider); /* ends what is under way; then all actors are this thread's */
     helper_free(shard->opener);
+    helper_free(shard->mender);
     if (shard->listen_fd >= 0) {
         watch_release(&shard->listen);
         close(shard->listen_fd);
@@ -474,6 +500,7 @@ void shard_free(struct shard *shard)
     console_free(shard->console);
     gate_release(&shard->gate);
     bool is_saved = save_all(shard);
+    rescue_free(shard->rescue);
     free_actors(shard);
     journal_close(shard->journal, is_saved);
     free_blanks(shard);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,10 +36,47 @@ struct kind **kinds_load(const struct app *app, struct problems *problems)
     return NULL;
 }
 
-/* Every connection is used by one thread, and none needs pages before it reads some. */
-static void configure_sqlite(void)
+/* SQLite's memory: who has none ends, as everywhere. SQLite would go on, and a rule that could not be computed would be
+ * taken for a no. */
+
+static void *allocate(int len)
 {
+    return mem_alloc((size_t)len);
+}
+
+static void *resize(void *old, int len)
+{
+    return mem_resize(old, (size_t)len);
+}
+
+static int size_of(void *memory)
+{
+    return (int)malloc_usable_size(memory);
+}
+
+static int round_up(int len)
+{
+    return (len + 7) & ~7;
+}
+
+static int begin_memory(void *arg)
+{
+    (void)arg;
+    return SQLITE_OK;
+}
+
+static void end_memory(void *arg)
+{
+    (void)arg;
+}
+
+/* Every connection is used by one thread, and none needs pages before it reads some. */
+void worker_configure_sqlite(void)
+{
+    static const struct sqlite3_mem_methods MEMORY = {allocate, free,         resize,     size_of,
+                                                      round_up, begin_memory, end_memory, NULL};
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &MEMORY);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
     sqlite3_initialize();
@@ -141,7 +179,7 @@ static bool start(const struct worker_options *options, const struct app *app, s
 bool worker_run(const struct worker_options *options, struct problems *problems)
 {
     assert(options->n_shards >= 1 && options->n_shards <= WORKER_SHARDS_MAX);
-    configure_sqlite();
+    worker_configure_sqlite();
     struct app *app = app_load(options->app_dir, problems);
     struct kind **kinds = app == NULL ? NULL : kinds_load(app, problems);
     bool ok = kinds != NULL && start(options, app, kinds, problems);

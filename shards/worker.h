@@ -20,6 +20,9 @@ enum { WORKER_SHARDS_MAX = 64 };
 /* Runs until SIGTERM or SIGINT. False, with problems added, if it could not start. */
 bool worker_run(const struct worker_options *options, struct problems *problems);
 
+/* What worker_run does first. */
+void worker_configure_sqlite(void);
+
 struct shard;
 struct kind;
 

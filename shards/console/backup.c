@@ -35,6 +35,7 @@ struct backup {
     sqlite3 *copy;
     int percent;       /* as last said */
     uint64_t position; /* of the journal, that the copy depends on */
+    uint64_t breaks;   /* of the journal, before it */
     int64_t seq;
     int fd; /* of the copy, while it is sent */
     off_t size, sent;
@@ -149,6 +150,7 @@ static bool copy(struct backup *backup)
     if (code == SQLITE_OK)
         return true;
     backup->position = journal_position(backup->errand.host->actor_host->journal);
+    backup->breaks = journal_breaks(backup->errand.host->actor_host->journal);
     let_go(backup);
     backup->state = BACKUP_SEALING;
     errand_work(&backup->errand, seal);
@@ -165,7 +167,10 @@ static bool on_sealed(struct backup *backup)
 
 static bool wait(struct backup *backup)
 {
-    if (journal_durable(backup->errand.host->actor_host->journal) < backup->position)
+    const struct journal *journal = backup->errand.host->actor_host->journal;
+    if (journal_breaks(journal) != backup->breaks)
+        return give_up(backup, "the journal broke meanwhile; try again");
+    if (journal_durable(journal) < backup->position)
         return false; /* on_durable brings a turn */
     errand_say(&backup->errand, "\"bytes\":%lld,\"seq\":%lld", (long long)backup->size, (long long)backup->seq);
     backup->state = BACKUP_SENDING;

@@ -12,7 +12,6 @@
 
 struct console {
     const struct console_host *host;
-    struct helper *helper; /* NULL until it is needed */
     struct list errands;
 };
 
@@ -49,7 +48,6 @@ void console_free(struct console *console)
 {
     if (console == NULL)
         return;
-    helper_free(console->helper);
     LIST_FOREACH_SAFE(link, &console->errands)
         errand_free(LIST_ITEM(link, struct errand, link));
     free(console);
@@ -67,14 +65,11 @@ static void on_worked(struct job *job)
 
 void errand_work(struct errand *errand, void (*work)(struct job *job))
 {
-    struct console *console = errand->console;
     assert(!errand->is_working);
-    if (console->helper == NULL)
-        console->helper = helper_new(console->host->loop);
     errand->is_working = true;
     errand->job.work = work;
     errand->job.done = on_worked;
-    helper_ask(console->helper, &errand->job);
+    helper_ask(errand->host->helper, &errand->job);
 }
 
 void errand_say(struct errand *errand, const char *format, ...)

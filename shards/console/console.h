@@ -24,6 +24,7 @@
 struct actor;
 struct actor_host;
 struct gate;
+struct rescue;
 struct console;
 
 /* What it needs of its shard. */
@@ -31,8 +32,10 @@ struct console_host {
     struct loop *loop;
     unsigned number, n_shards;
     const struct actor_host *actor_host;
+    struct helper *helper; /* ends before the console is freed */
     const struct table *actors;
     const struct gate *gate;
+    const struct rescue *rescue;
     /* The actor of a scope that this shard has; NULL if the app has no such kind. */
     struct actor *(*get_actor)(void *shard, const struct scope_name *name);
 };

@@ -156,6 +156,15 @@ static bool move_tail(struct replacement *replacement, const char *tail)
     return ok;
 }
 
+static bool remove_marker(struct replacement *replacement)
+{
+    struct buf marker = {0};
+    buf_printf(&marker, "%s" SCOPE_FILE_DAMAGED, replacement->path);
+    bool ok = unlink(marker.data) == 0 || errno == ENOENT || fail(replacement, marker.data, strerror(errno));
+    buf_release(&marker);
+    return ok;
+}
+
 /* A second name, so that the scope is never without a file. */
 static bool keep_old(struct replacement *replacement)
 {
@@ -206,8 +215,7 @@ static bool replace(struct replacement *replacement)
     if (ok && rename(replacement->fresh, replacement->path) < 0)
         ok = fail(replacement, replacement->path, strerror(errno));
     replacement->is_in_place = ok;
-    ok = ok && move_tail(replacement, SCOPE_FILE_KEPT) && move_kept(replacement) &&
-         move_tail(replacement, SCOPE_FILE_DAMAGED);
+    ok = ok && move_tail(replacement, SCOPE_FILE_KEPT) && move_kept(replacement) && remove_marker(replacement);
     if (ok && dir_sync(dir) != ERR_OK)
         ok = fail(replacement, dir, strerror(errno));
     free(dir);

@@ -5,7 +5,7 @@
  * closed, the file takes its place in one rename, and the journal gets a record of that; only what is durable is
  * answered. Until the rename the scope is what it was, whatever ends the process; from it on it is the restored one.
  *
- *   the one who asks  {"bytes": N, "discard": BOOL}, N bytes, and "go" once the checksum was right
+ *   the one who asks  {"bytes": N, "discard": BOOL}, N bytes, and "go" if the checksum was right, else "stop"
  *   the shard         {"ready": true}, {"taken": BYTES}..., {"seq": N, "from": SCOPE, "kept": PATH}
  */
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "shards/console/errand.h"
 #include "shards/console/replacement.h"
 #include "shards/console/spool.h"
+#include "shards/rescue.h"
 #include "shards/scope/actor.h"
 
 enum { IN_MAX = 4 << 20, LINE_BYTES_MAX = 1024 };
@@ -168,12 +169,16 @@ static bool take_bytes(struct restore *restore)
 static bool wait_for_go(struct restore *restore)
 {
     struct buf line = {0};
-    bool has_come = take_line(restore, &line);
-    buf_release(&line);
-    if (!has_come)
+    if (!take_line(restore, &line))
         return restore->in.len > LINE_BYTES_MAX && misunderstand(restore);
-    restore->state = RESTORE_CHECKED;
-    errand_work(&restore->errand, check);
+    if (slice_eq(buf_slice(&line), SLICE("go"))) {
+        restore->state = RESTORE_CHECKED;
+        errand_work(&restore->errand, check);
+    } else {
+        errand_say(&restore->errand, "\"stopped\":true");
+        errand_finish(&restore->errand);
+    }
+    buf_release(&line);
     return false;
 }
 
@@ -199,6 +204,7 @@ static bool write_record(struct restore *restore)
     if (restore->file.why.len > 0)
         return give_up(restore);
     list_remove(&restore->actor->unsaved_link); /* its file is durable */
+    rescue_release(restore->actor);
     scoperecord_write(journal_begin(journal), &restore->file.record);
     journal_end(journal);
     journal_flush(journal);
@@ -275,7 +281,8 @@ static void begin(struct errand *errand)
     }
     restore->actor = actor;
     actor_hold(actor);
-    char *fresh = spool_begin(data_dir, host->number);
+    char *path = scope_file_path(data_dir, &errand->name), *fresh = spool_begin_beside(path);
+    free(path);
     restore->fd = fresh == NULL ? -1 : open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     replacement_init(&restore->file, data_dir, &errand->name, actor->feed.kind, &fresh);
     if (restore->fd < 0) {
@@ -293,8 +300,8 @@ static void end(struct errand *errand)
     let_go(restore);
     if (restore->fd > 0)
         close(restore->fd);
-    if (restore->file.fresh != NULL) /* else the shard's spool is another's */
-        spool_clean(errand->host->actor_host->data_dir, errand->host->number);
+    spool_end(restore->file.fresh);
+    restore->file.fresh = NULL;
     replacement_release(&restore->file);
     buf_release(&restore->in);
     buf_release(&restore->chunk);

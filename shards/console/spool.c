@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 
 static char *path_of(const char *data_dir, unsigned shard)
@@ -38,6 +39,19 @@ char *spool_begin(const char *data_dir, unsigned shard)
         return NULL;
     spool_clean(data_dir, shard);
     return path_of(data_dir, shard);
+}
+
+char *spool_begin_beside(const char *path)
+{
+    char *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path))), *spool = NULL;
+    enum err err = dir_make(dir);
+    free(dir);
+    if (err != ERR_OK)
+        return NULL;
+    if (asprintf(&spool, "%s.restore", path) < 0)
+        abort();
+    remove_all(spool);
+    return spool;
 }
 
 void spool_end(char *path)

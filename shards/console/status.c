@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "shards/console/errand.h"
 #include "shards/gate.h"
+#include "shards/rescue.h"
 #include "shards/scope/actor.h"
 
 enum { MARKER_MAX = 64 << 10, DAMAGED_MAX = 1000 };
@@ -105,8 +106,40 @@ static void add_actors(cJSON *answer, const struct table *actors)
 static void add_journal(cJSON *answer, const struct journal *journal)
 {
     cJSON *object = cJSON_AddObjectToObject(answer, "journal");
-    add_number(object, "position", journal_position(journal));
-    add_number(object, "durable", journal_durable(journal));
+    struct journal_status status;
+    journal_look(journal, &status);
+    add_number(object, "position", status.position);
+    add_number(object, "durable", status.durable);
+    add_number(object, "segments", status.n_segments);
+    cJSON_AddStringToObject(object, "state", status.is_broken ? "broken" : status.has_room ? "ok" : "full");
+    if (status.doing != NULL) {
+        cJSON_AddStringToObject(object, "doing", status.doing);
+        cJSON_AddStringToObject(object, "error", strerror(status.error));
+    }
+}
+
+static const char *state_of(const struct patient *patient)
+{
+    return patient->state == PATIENT_DAMAGED ? "damaged" : patient->state == PATIENT_KEPT ? "kept" : "closed";
+}
+
+static void add_patients(cJSON *answer, const struct rescue *rescue)
+{
+    cJSON *list = cJSON_AddArrayToObject(answer, "trouble");
+    LIST_FOREACH(link, rescue_patients(rescue)) {
+        const struct patient *patient = LIST_ITEM(link, struct patient, link);
+        cJSON *item = cJSON_CreateObject();
+        char *why = mem_dup(buf_slice(&patient->why));
+        cJSON_AddStringToObject(item, "scope", patient->actor->name.text);
+        cJSON_AddStringToObject(item, "state", state_of(patient));
+        cJSON_AddStringToObject(item, "after", patient->what);
+        cJSON_AddStringToObject(item, "why", why);
+        add_number(item, "kept", patient->n_kept);
+        add_number(item, "sinceMs", (uint64_t)patient->since_ms);
+        add_number(item, "nextMs", (uint64_t)patient->next_ms);
+        cJSON_AddItemToArray(list, item);
+        free(why);
+    }
 }
 
 static void add_gate(cJSON *answer, const struct gate *gate)
@@ -128,6 +161,7 @@ static void answer(struct errand *errand)
     add_actors(answer, host->actors);
     add_journal(answer, host->actor_host->journal);
     add_gate(answer, host->gate);
+    add_patients(answer, host->rescue);
     cJSON_AddItemToObject(answer, "damaged", status->damaged);
     status->damaged = NULL;
     errand_answer(errand, &answer);

@@ -40,6 +40,7 @@ struct journal {
     struct buf batch; /* records of the turn, with room for their headers */
     size_t begun;
     uint64_t position;
+    uint64_t n_breaks;
     struct news seen;
     struct timer retry; /* while it is broken or cannot grow */
     int64_t retry_ms;
@@ -216,12 +217,15 @@ static void on_round(void *arg)
         return;
     assert(journal->batch.len == 0); /* records are written and flushed within a turn */
     journal->position = journal->seen.synced;
+    journal->n_breaks++;
     journal->handlers->on_broken(journal->arg);
 }
 
 static void fill_options(struct journal_options *options, const struct journal_options *wanted)
 {
-    *options = wanted == NULL ? (struct journal_options){0} : *wanted;
+    *options = (struct journal_options){0};
+    if (wanted != NULL)
+        *options = *wanted;
     if (options->segment_bytes == 0)
         options->segment_bytes = JOURNAL_SEGMENT_BYTES;
     if (options->record_bytes_max == 0)
@@ -322,6 +326,11 @@ uint64_t journal_position(const struct journal *journal)
 uint64_t journal_durable(const struct journal *journal)
 {
     return journal->seen.synced;
+}
+
+uint64_t journal_breaks(const struct journal *journal)
+{
+    return journal->n_breaks;
 }
 
 bool journal_is_full(const struct journal *journal)

@@ -57,6 +57,9 @@ uint64_t journal_position(const struct journal *journal);
 /* Everything before it is on disk. */
 uint64_t journal_durable(const struct journal *journal);
 
+/* How often it has broken: what was at a position before is not what is there since. */
+uint64_t journal_breaks(const struct journal *journal);
+
 /* Too much waits to be synced: decide nothing new until on_durable. */
 bool journal_is_full(const struct journal *journal);
 

@@ -132,21 +132,32 @@ bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name 
 
 /* The end. */
 
-static bool move(const char *from, const char *to)
+static bool remove_file(const char *path)
 {
-    if (to == NULL)
-        return unlink(from) == 0 || errno == ENOENT;
+    return unlink(path) == 0 || errno == ENOENT;
+}
+
+/* Between folders, so that a rename would not do: a power cut may leave a file in neither. */
+static bool copy(const char *from, const char *to)
+{
+    struct buf bytes = {0};
     char *dir = mem_dup(slice_of(to, (size_t)(strrchr(to, '/') - to)));
-    bool ok = rename(from, to) == 0 ? dir_sync(dir) == ERR_OK : errno == ENOENT;
+    enum err err = file_read(from, (size_t)1 << 40, &bytes);
+    if (err == ERR_OK)
+        err = file_write(to, buf_slice(&bytes));
+    if (err == ERR_OK)
+        err = dir_sync(dir);
+    buf_release(&bytes);
     free(dir);
-    return ok;
+    return err == ERR_OK || err == ERR_NOT_FOUND;
 }
 
 enum err kept_end(const char *data_dir, const struct scope_name *name, const char *to)
 {
     char *dir = kept_dir(data_dir, name), *root = join(data_dir, "journal");
     char *scope = join(dir, SCOPE), *part = join(dir, PART), *segment = join(dir, SEGMENT);
-    bool ok = move(segment, to) && move(part, NULL) && move(scope, NULL) && (rmdir(dir) == 0 || errno == ENOENT);
+    bool ok = (to == NULL || copy(segment, to)) && remove_file(segment) && remove_file(part) && remove_file(scope) &&
+              (rmdir(dir) == 0 || errno == ENOENT);
     enum err err = ok ? dir_sync(root) : ERR_IO;
     free(scope);
     free(part);

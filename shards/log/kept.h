@@ -30,8 +30,8 @@ enum err kept_write(const char *data_dir, const struct scope_name *name, const s
 bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name *name, uint64_t from, uint64_t to,
                   size_t *ret_n, struct problems *problems);
 
-/* They are not needed there any more: moves the segment to `to`, or removes it if that is NULL. What is not there is no
- * trouble. On failure errno says more. */
+/* They are not needed there any more: removes them, and first copies the segment to `to`, unless that is NULL. What is
+ * not there is no trouble. On failure errno says more. */
 enum err kept_end(const char *data_dir, const struct scope_name *name, const char *to);
 
 /* Calls `cb` for each scope that has some. */

@@ -171,12 +171,15 @@ static enum err make_ready(struct mend *mend)
     return err;
 }
 
-/* The WAL first: SQLite would take it for the new file's. */
+/* The WAL first: SQLite would take it for the new file's. Should a crash come then, a start knows by what is kept, were
+ * it no record at all, that the copy has to take the place. */
 static enum err put_in_place(struct mend *mend)
 {
-    bool ok = (unlink(mend->wal) == 0 || errno == ENOENT) && dir_sync(mend->dir) == ERR_OK &&
-              rename(mend->fresh, mend->path) == 0 && dir_sync(mend->dir) == ERR_OK &&
-              kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
+    bool ok =
+        (kept_is_there(mend->data_dir, mend->name) || kept_write(mend->data_dir, mend->name, NULL, 0) == ERR_OK) &&
+        (unlink(mend->wal) == 0 || errno == ENOENT) && dir_sync(mend->dir) == ERR_OK &&
+        rename(mend->fresh, mend->path) == 0 && dir_sync(mend->dir) == ERR_OK &&
+        kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
     return ok ? ERR_OK : fail(mend, ERR_IO, mend->path, strerror(errno));
 }
 

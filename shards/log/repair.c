@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "proto/route.h"
+#include "shards/log/kept.h"
 #include "shards/log/reader.h"
 #include "shards/log/replay.h"
 #include "shards/log/scoperecord.h"
@@ -122,9 +123,21 @@ static bool start_slot_over(struct repair *repair, unsigned slot)
     return ok;
 }
 
+/* Once its file is of another incarnation, nothing of them could be applied any more. */
+static void refuse_kept(void *arg, const struct scope_name *name)
+{
+    struct repair *repair = arg;
+    problems_add(repair->problems,
+                 "%s: its file cannot be mended yet, and its records wait for that; try again when its "
+                 "disk is well",
+                 name->text);
+}
+
 static bool start_all_over(struct repair *repair)
 {
-    bool ok = true;
+    size_t n_problems = repair->problems->n;
+    kept_each(repair->data_dir, refuse_kept, repair);
+    bool ok = repair->problems->n == n_problems;
     for (unsigned slot = 0; ok && slot < ROUTE_SLOTS; slot++)
         ok = start_slot_over(repair, slot);
     return ok;

@@ -12,6 +12,7 @@
 #include "base/table.h"
 #include "proto/route.h"
 #include "shards/log/kept.h"
+#include "shards/log/mend.h"
 #include "shards/log/reader.h"
 #include "shards/log/target.h"
 #include "shards/scope/scope_file.h"
@@ -130,9 +131,20 @@ static bool may_pass(int code)
     }
 }
 
+/* The disk fails at this file: the worker tries again and again to mend it. */
+static bool keep(struct replay *replay, const char *path, const struct history *history, const char *why)
+{
+    bool ok = kept_write(replay->data_dir, &history->name, history->records, history->n) == ERR_OK;
+    if (!ok)
+        problems_add(replay->problems, "%s: %s, and its records cannot be kept: %s", path, why, strerror(errno));
+    return ok;
+}
+
 static bool replay_scope(struct replay *replay, const struct history *history)
 {
     struct target target;
+    if (kept_is_there(replay->data_dir, &history->name))
+        return true; /* all of them are, and the file is not to be touched */
     char *path = scope_file_path(replay->data_dir, &history->name);
     bool ok = target_open(&target, path) && apply_history(&target, history) && target_save(&target);
     target_close(&target);
@@ -140,6 +152,8 @@ static bool replay_scope(struct replay *replay, const struct history *history)
     if (!ok && may_pass(target.code))
         problems_add(replay->problems, "%s: %s: %s; nothing is lost, start again when that is over", path, target.why,
                      sqlite3_errstr(target.code));
+    else if (!ok && target.code == SQLITE_IOERR)
+        ok = keep(replay, path, history, target.why);
     else if (!ok)
         ok = set_aside(replay, path, history, target.why);
     free(path);
@@ -221,12 +235,34 @@ static bool make_root(const char *data_dir, struct problems *problems)
     return ok;
 }
 
+/* What was kept while a worker ran comes first: the journals may have lost the beginning of it by now. */
+static void mend_kept(void *arg, const struct scope_name *name)
+{
+    const char *data_dir = arg;
+    struct buf why = {0};
+    enum err err = mend_file(data_dir, name, &why);
+    if (err == ERR_OK)
+        log_line(LOG_INFO, "scope_mended scope=%s", name->text);
+    else
+        log_line(LOG_ERROR, "%s scope=%s why=\"%s\"", err == ERR_DAMAGED ? "scope_damaged" : "scope_not_mended",
+                 name->text, why.data);
+    buf_release(&why);
+}
+
+static bool replay_what_is_there(const char *data_dir, bool salvage, struct problems *problems)
+{
+    if (!make_root(data_dir, problems))
+        return false;
+    kept_each(data_dir, mend_kept, (void *)(uintptr_t)data_dir);
+    return replay_dirs(data_dir, salvage, problems);
+}
+
 bool replay_all(const char *data_dir, struct problems *problems)
 {
-    return make_root(data_dir, problems) && replay_dirs(data_dir, false, problems);
+    return replay_what_is_there(data_dir, false, problems);
 }
 
 bool replay_salvage(const char *data_dir, struct problems *problems)
 {
-    return replay_dirs(data_dir, true, problems);
+    return replay_what_is_there(data_dir, true, problems);
 }

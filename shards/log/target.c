@@ -13,9 +13,13 @@ static bool fail(struct target *target, const char *why, int code)
     return false;
 }
 
+/* A file that cannot be opened because its disk fails is no matter of rights or descriptors. */
 static bool fail_sqlite(struct target *target, const char *why)
 {
-    return fail(target, why, target->db == NULL ? SQLITE_NOMEM : sqlite3_errcode(target->db));
+    int code = target->db == NULL ? SQLITE_NOMEM : sqlite3_errcode(target->db) & 0xff;
+    if (code == SQLITE_CANTOPEN && sqlite3_system_errno(target->db) == EIO)
+        code = SQLITE_IOERR;
+    return fail(target, why, code);
 }
 
 static bool read_number(struct target *target, const char *sql, int64_t *ret)

@@ -108,16 +108,22 @@ static void work(struct job *job)
     }
 }
 
+/* As a crash would leave it. */
+static void abandon_file(struct actor *actor)
+{
+    if (actor->feed.file != NULL)
+        scope_file_abandon(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+}
+
 /* What the turn was about has no base any more. */
 static void close_broken(struct actor *actor)
 {
     actor->is_broken = false;
     actor->chore = CHORE_NONE;
     turn_drop(&actor->turn);
-    if (actor->feed.file != NULL)
-        scope_file_abandon(actor->feed.file);
-    actor->feed.file = NULL;
-    actor->is_opened = false;
+    abandon_file(actor);
 }
 
 static void come_back(struct job *job)
@@ -176,6 +182,11 @@ void actor_free(struct actor *actor)
 
 /* ---- closing and opening again: the one recovery ---- */
 
+static bool is_shut(const struct actor *actor)
+{
+    return actor->is_suspended || actor->patient != NULL;
+}
+
 static void actor_fail(struct actor *actor, const char *what, enum err err, struct slice why)
 {
     log_line(LOG_ERROR, "scope_closed scope=%s after=%s err=\"%s\" why=\"%.*s\"", actor->name.text, what, err_text(err),
@@ -183,9 +194,11 @@ static void actor_fail(struct actor *actor, const char *what, enum err err, stru
     metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
     LIST_FOREACH_SAFE(link, &actor->sessions)
         session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE);
-    scope_file_close(actor->feed.file);
-    actor->feed.file = NULL;
-    actor->is_opened = false;
+    char *copy = mem_dup(why); /* it may be the file's */
+    abandon_file(actor);       /* a checkpoint now would only hope that what failed before has worked */
+    if ((err == ERR_IO || err == ERR_DAMAGED) && actor->host->on_failed_file != NULL)
+        actor->host->on_failed_file(actor->host->shard, actor, what, err, slice_str(copy));
+    free(copy);
 }
 
 void actor_break(struct actor *actor, uint64_t position)
@@ -207,7 +220,7 @@ bool actor_open(struct actor *actor)
     assert(!actor->is_away);
     if (actor->feed.file != NULL)
         return true;
-    if (actor->is_suspended)
+    if (is_shut(actor))
         return false;
     turn_begin(&actor->turn);
     open_file(actor, false);
@@ -325,7 +338,7 @@ static void begin_turn(struct actor *actor)
     actor->turn.is_full = !journal_has_room(actor->host->journal);
     if (list_is_empty(&actor->inbox))
         return;
-    if (actor->is_suspended)
+    if (is_shut(actor))
         take_all(actor);
     else if (actor->is_opened)
         decide(actor);
@@ -493,6 +506,8 @@ static bool checkpoint(struct actor *actor)
     enum err err = scope_file_checkpoint(actor->feed.file);
     if (err == ERR_OK)
         list_remove(&actor->unsaved_link);
+    else if (err == ERR_IO)
+        actor_fail(actor, "checkpoint", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
     else
         log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(err));
     return err == ERR_OK;
@@ -573,6 +588,6 @@ bool actor_release(struct actor *actor)
 
 bool actor_is_idle(const struct actor *actor)
 {
-    return !actor->is_away && !actor->is_held && !actor->is_suspended && list_is_empty(&actor->inbox) &&
+    return !actor->is_away && !actor->is_held && !is_shut(actor) && list_is_empty(&actor->inbox) &&
            list_is_empty(&actor->channels);
 }

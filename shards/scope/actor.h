@@ -26,6 +26,9 @@ enum {
     ACTOR_SAVE_AGAIN_MS = 1000,
 };
 
+struct actor;
+struct patient;
+
 /* What an actor needs of its shard. */
 struct actor_host {
     void *shard;
@@ -38,6 +41,8 @@ struct actor_host {
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
+    /* The file of an actor has failed, and was closed. NULL: it is just opened again. */
+    void (*on_failed_file)(void *shard, struct actor *actor, const char *what, enum err err, struct slice why);
     struct helper *opener, *decider; /* apart, so that nobody's long request keeps a scope closed */
     atomic_bool is_ending;           /* long requests are given up, undecided */
 };
@@ -64,14 +69,15 @@ struct actor {
     struct job job;
     sqlite3 *abandoned; /* whose copying ends when it is back, or NULL */
     enum chore chore;
-    bool is_broken;        /* the journal lost what its file holds: it is closed once it is back */
-    bool is_away;          /* file and turn are a helper thread's: messages wait, sessions and channels stay */
-    uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
-    uint64_t unsaved_to;   /* and behind its last */
-    int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
-    bool is_opened;        /* the file was looked for */
-    bool is_suspended;     /* its file is being replaced: nothing opens it */
-    bool is_held;          /* an operator's request works on it: it stays, though nobody is there */
+    bool is_broken;          /* the journal lost what its file holds: it is closed once it is back */
+    bool is_away;            /* file and turn are a helper thread's: messages wait, sessions and channels stay */
+    uint64_t unsaved_from;   /* the journal's position before its first record since the file's last checkpoint */
+    uint64_t unsaved_to;     /* and behind its last */
+    int64_t save_after_us;   /* a checkpoint that failed is not worth another try before */
+    bool is_opened;          /* the file was looked for */
+    struct patient *patient; /* while its file is in trouble, or NULL: nothing opens it */
+    bool is_suspended;       /* its file is being replaced: nothing opens it */
+    bool is_held;            /* an operator's request works on it: it stays, though nobody is there */
 };
 
 struct actor *actor_new(const struct actor_host *host, const struct scope_name *name, const struct kind *kind);

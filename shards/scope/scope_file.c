@@ -50,10 +50,12 @@ static void remove_leftovers(const char *path)
 }
 
 /* Everything that a file holds before its migrations, and all of it in the file itself: closing a database writes its
- * WAL back too, but does not say when that failed. */
+ * WAL back too, but does not say when that failed. Nothing is synced: nobody knows this name. */
 static enum err fill_file(struct database *database, const struct scope_name *name, struct buf *ret_why)
 {
-    enum err err = bookkeeping_create(database, ret_why);
+    enum err err = database_run(database, SQL_OURS, "PRAGMA synchronous = OFF", ret_why);
+    if (err == ERR_OK)
+        err = bookkeeping_create(database, ret_why);
     char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q), ('incarnation', random()), ('tx', 0)",
                                 (int)name->len, name->text);
     if (err == ERR_OK)
@@ -65,6 +67,17 @@ static enum err fill_file(struct database *database, const struct scope_name *na
     if (code != SQLITE_OK)
         buf_printf(ret_why, "%s", sqlite3_errmsg(database->db));
     return code == SQLITE_OK ? ERR_OK : database_err(code);
+}
+
+/* Gives the file its name, with everything in it durable before. */
+static enum err publish(const char *fresh, const char *path, struct buf *ret_why)
+{
+    enum err err = file_sync(fresh);
+    if (err == ERR_OK && rename(fresh, path) < 0)
+        err = ERR_IO;
+    if (err != ERR_OK)
+        buf_printf(ret_why, "%s: %s", path, strerror(errno));
+    return err;
 }
 
 /* A new file is made under another name and renamed, so that there is never half of one. */
@@ -85,10 +98,8 @@ static enum err create_file(const char *path, const struct scope_name *name, str
         database_close(&database);
     }
     remove_wal(path);
-    if (err == ERR_OK && rename(fresh, path) < 0) {
-        buf_printf(ret_why, "%s: %s", path, strerror(errno));
-        err = ERR_IO;
-    }
+    if (err == ERR_OK)
+        err = publish(fresh, path, ret_why);
     if (err != ERR_OK)
         remove_leftovers(fresh);
     if (err == ERR_OK)

@@ -209,17 +209,21 @@ static enum err decide(struct turn *turn, struct inbound *request)
 
 /* ---- what does not go well ---- */
 
-/* It and what is behind it are for later. What took long by itself is tried again alone. */
+/* It and what is behind it are for later, in front of what was cut off before. What took long by itself is tried again
+ * alone. */
 static void cut_off(struct turn *turn, struct inbound *request)
 {
+    struct list front, *link = &request->link;
     request->is_long = clock_mono_us() - turn->started_us >= TURN_US / 2;
-    struct list *link = &request->link;
+    list_init(&front);
     while (link != &turn->requests) {
         struct list *next = link->next;
         list_remove(link);
-        list_append(&turn->cut, link);
+        list_append(&front, link);
         link = next;
     }
+    list_move(&front, &turn->cut);
+    list_move(&turn->cut, &front);
 }
 
 /* It had all the time there is. */

@@ -30,6 +30,7 @@ struct restore {
     struct checksum *checksum;    /* NULL once all was sent */
     cJSON *answer;
     bool is_ready, has_begun, has_failed;
+    bool is_bad; /* the file is not what its checksum says */
     bool has_terminal;
 };
 
@@ -62,9 +63,11 @@ static void finish(struct restore *restore, struct buf *out)
     checksum_end(restore->checksum, sum);
     restore->checksum = NULL;
     if (restore->expected[0] != '\0' && strcmp(sum, restore->expected) != 0)
-        fail(restore, "is not what its .sha256 says: the backup is damaged, and nothing was restored");
-    else
-        buf_printf(out, "go\n");
+        problems_add(restore->problems,
+                     "%s: is not what its .sha256 says: the backup is damaged, and nothing was restored",
+                     restore->options->file);
+    restore->is_bad = restore->problems->n > 0;
+    buf_printf(out, "%s\n", restore->is_bad ? "stop" : "go");
 }
 
 static void send_chunk(struct restore *restore, struct buf *out)
@@ -118,7 +121,7 @@ static bool send_file(struct restore *restore)
     struct shard_call call = {
         .run_dir = restore->options->run_dir, .path = path, .arg = restore, .on_line = on_line, .send = send_some};
     restore->checksum = checksum_new();
-    bool ok = shard_call_run(&call, 0, restore->problems) && !restore->has_failed;
+    bool ok = shard_call_run(&call, 0, restore->problems) && !restore->has_failed && !restore->is_bad;
     free(path);
     if (restore->has_terminal)
         fprintf(stderr, "\r\033[K");

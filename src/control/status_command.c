@@ -3,6 +3,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "shards/worker.h"
 #include "src/control/app_check.h"
@@ -63,8 +65,19 @@ static double number_of(const cJSON *object, const char *name)
     return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
+/* `ok`, or what is wrong with it. */
+static const char *journal_state(const cJSON *journal, char text[200])
+{
+    snprintf(text, 200, "%s", text_of(journal, "state"));
+    if (cJSON_HasObjectItem(journal, "error"))
+        snprintf(text, 200, "%s: %s: %s", text_of(journal, "state"), text_of(journal, "doing"),
+                 text_of(journal, "error"));
+    return text;
+}
+
 static void print_shard(const cJSON *shard)
 {
+    char state[200];
     const cJSON *journal = cJSON_GetObjectItemCaseSensitive(shard, "journal");
     const cJSON *gate = cJSON_GetObjectItemCaseSensitive(shard, "gate");
     if (cJSON_HasObjectItem(shard, "error")) {
@@ -72,9 +85,9 @@ static void print_shard(const cJSON *shard)
         return;
     }
     double position = number_of(journal, "position"), durable = number_of(journal, "durable");
-    printf("%5.0f  %7.0f  %8.0f  %7.0f  %16.0f  %11.0f  %7.0f\n", number_of(shard, "shard"), number_of(shard, "scopes"),
-           number_of(shard, "sessions"), number_of(shard, "unsaved"), position, position - durable,
-           number_of(gate, "held"));
+    printf("%5.0f  %7.0f  %8.0f  %7.0f  %16.0f  %11.0f  %12.0f  %s\n", number_of(shard, "shard"),
+           number_of(shard, "scopes"), number_of(shard, "sessions"), number_of(shard, "unsaved"), position,
+           position - durable, number_of(gate, "held"), journal_state(journal, state));
 }
 
 static void print_damaged(const cJSON *scope)
@@ -82,15 +95,47 @@ static void print_damaged(const cJSON *scope)
     printf("%s\n  closed: %s\n  see %s\n", text_of(scope, "scope"), text_of(scope, "why"), text_of(scope, "marker"));
 }
 
+static void print_time(const char *what, double ms)
+{
+    char text[32];
+    struct tm tm;
+    time_t s = (time_t)(ms / 1000);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&s, &tm));
+    printf(", %s %s", what, text);
+}
+
+/* Those that need a person are among the damaged ones. */
+static void print_trouble(const cJSON *scope)
+{
+    if (strcmp(text_of(scope, "state"), "damaged") == 0)
+        return;
+    printf("%s\n  closed: its file failed (%s): %s\n  %.0f records are kept", text_of(scope, "scope"),
+           text_of(scope, "after"), text_of(scope, "why"), number_of(scope, "kept"));
+    print_time("since", number_of(scope, "sinceMs"));
+    print_time("next try", number_of(scope, "nextMs"));
+    printf("\n");
+}
+
 static void print_all(const cJSON *all)
 {
     const cJSON *shard, *scope;
-    printf("shard   scopes  sessions  unsaved  journal position  not durable  outputs held\n");
+    printf("shard   scopes  sessions  unsaved  journal position  not durable  outputs held  journal\n");
     cJSON_ArrayForEach(shard, all)
         print_shard(shard);
     cJSON_ArrayForEach(shard, all)
+        cJSON_ArrayForEach(scope, cJSON_GetObjectItemCaseSensitive(shard, "trouble"))
+            print_trouble(scope);
+    cJSON_ArrayForEach(shard, all)
         cJSON_ArrayForEach(scope, cJSON_GetObjectItemCaseSensitive(shard, "damaged"))
             print_damaged(scope);
+}
+
+static bool is_shard_well(const cJSON *shard)
+{
+    const cJSON *journal = cJSON_GetObjectItemCaseSensitive(shard, "journal");
+    return !cJSON_HasObjectItem(shard, "error") && strcmp(text_of(journal, "state"), "ok") == 0 &&
+           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, "trouble")) == 0 &&
+           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, "damaged")) == 0;
 }
 
 static bool is_well(const cJSON *all)
@@ -98,8 +143,7 @@ static bool is_well(const cJSON *all)
     const cJSON *shard;
     bool is_well = true;
     cJSON_ArrayForEach(shard, all)
-        is_well = is_well && !cJSON_HasObjectItem(shard, "error") &&
-                  cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, "damaged")) == 0;
+        is_well = is_shard_well(shard) && is_well;
     return is_well;
 }
 

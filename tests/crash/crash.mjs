@@ -18,6 +18,7 @@ import { workloads } from "./workload.mjs";
 
 const SCOPES = ["one", "two", "three"];
 const WRITERS = 3; // per scope
+const EXTENDED = ["w1"]; // of them, who speak skerry.v1
 const TRANSACTIONS = 24; // per writer and round
 
 const { values: options } = parseArgs({
@@ -70,7 +71,7 @@ async function playRounds(server, scopes, rounds) {
 async function run(app, rounds) {
   const server = new Server(app);
   await server.start();
-  const scopes = SCOPES.map((name) => new Scope(server, workloads[app], name, WRITERS, random));
+  const scopes = SCOPES.map((name) => new Scope(server, workloads[app], name, WRITERS, random, EXTENDED));
   try {
     await playRounds(server, scopes, rounds);
     for (const scope of scopes) scope.clients().forEach((client) => client.stop());

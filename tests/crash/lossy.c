@@ -10,6 +10,8 @@
  * A sync is logged, not made: it takes LOSSY_SYNC_US, during which other threads go on, and covers what was written
  * before it began. With LOSSY_DIE_AT=N the worker kills its supervisor and itself behind entry N.
  *
+ * LOSSY_EIO names a file: as long as that holds a text, every call fails with EIO whose file's path has the text in it.
+ *
  * It stands in front of the C library and calls the kernel itself, so it needs nothing of what it hides. Calls that
  * neither Skerry nor SQLite makes on files (mmap for writing, dup, stdio) are not seen.
  */
@@ -49,6 +51,8 @@ static size_t root_len;
 static int log_fd = -1;
 static unsigned long n_entries, die_at;
 static struct timespec sync_time;
+static const char *eio;      /* where the text stands that makes calls fail, or NULL */
+static char *paths[FDS_MAX]; /* by descriptor, if there may be such a text */
 
 static unsigned long number_of(const char *variable)
 {
@@ -96,6 +100,7 @@ __attribute__((constructor)) static void start(void)
     root_len = strlen(root);
     die_at = number_of("LOSSY_DIE_AT");
     unsigned long sync_us = number_of("LOSSY_SYNC_US");
+    eio = getenv("LOSSY_EIO");
     sync_time = (struct timespec){(time_t)(sync_us / 1000000), (long)(sync_us % 1000000 * 1000)};
     log_fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log_fd < 0)
@@ -115,10 +120,32 @@ static bool is_ours(int fd)
 
 /* Files. */
 
+/* Whether the disk fails here just now; errno says so then. */
+static bool fails_at(const char *path)
+{
+    char text[256] = "";
+    if (eio == NULL || path == NULL)
+        return false;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, eio, O_RDONLY | O_CLOEXEC);
+    long len = fd < 0 ? 0 : syscall(SYS_read, fd, text, sizeof text - 1);
+    syscall(SYS_close, fd);
+    if (len <= 0 || strstr(path, text) == NULL)
+        return false;
+    errno = EIO;
+    return true;
+}
+
+static bool fails(int fd)
+{
+    return is_ours(fd) && fails_at(paths[fd]);
+}
+
 static int open_file(const char *path, int flags, unsigned mode)
 {
     if (!is_below_root(path))
         return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    if (fails_at(path))
+        return -1;
     pthread_mutex_lock(&lock);
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
     if (fd >= FDS_MAX)
@@ -126,6 +153,8 @@ static int open_file(const char *path, int flags, unsigned mode)
     if (fd >= 0) {
         add(OPEN, fd, (flags & O_TRUNC) != 0, path, strlen(path));
         is_logged[fd] = true;
+        if (eio != NULL)
+            paths[fd] = strdup(path);
     }
     pthread_mutex_unlock(&lock);
     return fd;
@@ -157,6 +186,8 @@ int close(int fd)
         return (int)syscall(SYS_close, fd);
     pthread_mutex_lock(&lock);
     is_logged[fd] = false;
+    free(paths[fd]);
+    paths[fd] = NULL;
     add(CLOSE, fd, 0, NULL, 0);
     int failed = (int)syscall(SYS_close, fd);
     pthread_mutex_unlock(&lock);
@@ -172,6 +203,8 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
     if (!is_ours(fd))
         return syscall(SYS_pwrite64, fd, data, len, at);
+    if (fails(fd))
+        return -1;
     pthread_mutex_lock(&lock);
     ssize_t n = syscall(SYS_pwrite64, fd, data, len, at);
     if (n > 0)
@@ -184,12 +217,24 @@ ssize_t write(int fd, const void *data, size_t len)
 {
     if (!is_ours(fd))
         return syscall(SYS_write, fd, data, len);
+    if (fails(fd))
+        return -1;
     pthread_mutex_lock(&lock);
     ssize_t n = syscall(SYS_write, fd, data, len);
     if (n > 0)
         add(WRITE, fd, (uint64_t)(lseek(fd, 0, SEEK_CUR) - n), data, (size_t)n);
     pthread_mutex_unlock(&lock);
     return n;
+}
+
+ssize_t pread(int fd, void *data, size_t len, off_t at)
+{
+    return fails(fd) ? -1 : syscall(SYS_pread64, fd, data, len, at);
+}
+
+ssize_t read(int fd, void *data, size_t len)
+{
+    return fails(fd) ? -1 : syscall(SYS_read, fd, data, len);
 }
 
 ssize_t pwritev(int fd, const struct iovec *parts, int n_parts, off_t at)
@@ -210,6 +255,8 @@ int ftruncate(int fd, off_t len)
 {
     if (!is_ours(fd))
         return (int)syscall(SYS_ftruncate, fd, len);
+    if (fails(fd))
+        return -1;
     pthread_mutex_lock(&lock);
     int failed = (int)syscall(SYS_ftruncate, fd, len);
     if (failed == 0)
@@ -242,6 +289,8 @@ static int sync_fd(int fd, long number)
 {
     if (!is_ours(fd))
         return (int)syscall(number, fd);
+    if (fails(fd))
+        return -1;
     add_alone(SYNC, fd);
     nanosleep(&sync_time, NULL);
     add_alone(SYNCED, fd);
@@ -301,6 +350,7 @@ int mkdir(const char *path, mode_t mode)
 /* The same by their other names: here, files are long either way. */
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 int openat64(int dir_fd, const char *path, int flags, ...) __attribute__((alias("openat")));
+ssize_t pread64(int fd, void *data, size_t len, off64_t at) __attribute__((alias("pread")));
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at) __attribute__((alias("pwrite")));
 ssize_t pwritev64(int fd, const struct iovec *parts, int n, off64_t at) __attribute__((alias("pwritev")));
 int ftruncate64(int fd, off64_t len) __attribute__((alias("ftruncate")));

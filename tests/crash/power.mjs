@@ -23,6 +23,7 @@ import { large, workloads } from "./workload.mjs";
 
 const BUSY = ["one", "two"]; // scopes with clients all the time; guests come and go
 const TRANSACTIONS = 16; // per writer and round
+const EXTENDED = ["w1"]; // who speak skerry.v1
 const GUESTS = 3; // old ones that come in a round, besides a new one
 const LARGE_EVERY = 4; // rounds
 const MIGRATION_EVERY = 3; // rounds
@@ -113,7 +114,7 @@ class World {
   }
 
   create(name, writers, workload = this.workload) {
-    return new Scope(this.machine.server, workload, name, writers, random);
+    return new Scope(this.machine.server, workload, name, writers, random, EXTENDED);
   }
 
   all() {

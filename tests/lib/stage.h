@@ -40,6 +40,7 @@ struct stage {
 
 extern int64_t stage_wall_ms, stage_mono_us; /* the time */
 extern int64_t stage_look_us;                /* how much later it is each time that somebody looks at stage_mono_us */
+extern int64_t stage_look_more_us;           /* by how much that grows each time */
 extern bool stage_has_room;                  /* in the journal */
 extern unsigned stage_n_records;             /* that the journal was given */
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tests/scenario/disk.h"
 #include "tests/scenario/play.h"
 
 enum { CHILDREN_MAX = 16, NAP_US = 5000 };
@@ -123,7 +124,24 @@ static void copy_app(struct play *play, const char *name)
     server->app = command.data;
 }
 
-void server_serve(struct play *play, const char *name)
+static void mount_data(struct play *play)
+{
+    struct server *server = &play->server;
+    char data[64];
+    snprintf(data, sizeof data, "%s/data", server->folder);
+    if (!disk_mount(data))
+        play_fail(play, "no small disk can be mounted: %s", strerror(errno));
+    server->has_small_disk = true;
+}
+
+static void unmount_data(const struct server *server)
+{
+    char data[64];
+    snprintf(data, sizeof data, "%s/data", server->folder);
+    disk_unmount(data);
+}
+
+void server_serve(struct play *play, const char *name, bool has_small_disk)
 {
     struct server *server = &play->server;
     if (server->app != NULL)
@@ -133,9 +151,22 @@ void server_serve(struct play *play, const char *name)
     if (mkdtemp(server->folder) == NULL)
         play_fail(play, "mkdtemp: %s", strerror(errno));
     copy_app(play, name);
+    if (has_small_disk)
+        mount_data(play);
     /* Orphans come to the player, so that it sees whether a dead supervisor's children follow it. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     server_start(play);
+}
+
+void server_disk(struct play *play, bool full)
+{
+    struct server *server = &play->server;
+    char data[64];
+    snprintf(data, sizeof data, "%s/data", server->folder);
+    if (!server->has_small_disk)
+        play_fail(play, "the disk is not small: `serve APP on a small disk`");
+    if (!(full ? disk_fill(data) : disk_free(data)))
+        play_fail(play, "the disk cannot be %s: %s", full ? "filled" : "freed", strerror(errno));
 }
 
 void server_edit(struct play *play, const char *file, const char *old, const char *new)
@@ -415,6 +446,8 @@ void server_release(struct server *server, bool show_log)
         continue;
     if (show_log)
         print_log(server);
+    if (server->has_small_disk)
+        unmount_data(server);
     if (server->folder[0] != '\0')
         remove_folder(server->folder);
     free(server->app);

@@ -18,14 +18,18 @@ struct server {
     char folder[32]; /* temporary: data/, log, and the app in a folder of its name */
     char *app;       /* that folder; NULL: no server yet */
     uint16_t port;
-    pid_t pid;   /* of the supervisor; 0 while it does not run */
-    pid_t group; /* of the last start: what outlived its supervisor is in it */
-    int out;     /* its standard output, while it runs */
+    bool has_small_disk; /* data/ is a file system of its own */
+    pid_t pid;           /* of the supervisor; 0 while it does not run */
+    pid_t group;         /* of the last start: what outlived its supervisor is in it */
+    int out;             /* its standard output, while it runs */
 };
 
 /* The first start of a story: a fresh folder, a free port, a copy of the app, which lies in examples/ or
- * scenario/apps/. */
-void server_serve(struct play *play, const char *name);
+ * scenario/apps/. With a small disk, its data is where server_disk can fill it. */
+void server_serve(struct play *play, const char *name, bool has_small_disk);
+
+/* Fills the disk that its data is on, or gives the space back. */
+void server_disk(struct play *play, bool full);
 
 /* Starts the server and waits for its ready line. */
 void server_start(struct play *play);

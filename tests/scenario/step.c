@@ -384,9 +384,21 @@ void step_expect_nothing_more(struct play *play)
 
 /* The server */
 
+/* serve APP [on a small disk] */
 static void step_serve(struct play *play, struct words words)
 {
-    server_serve(play, next(play, &words, "the app"));
+    const char *app = next(play, &words, "the app");
+    bool has_small_disk = take(&words, "on") && take(&words, "a") && take(&words, "small") && take(&words, "disk");
+    server_serve(play, app, has_small_disk);
+}
+
+/* disk full | free */
+static void step_disk(struct play *play, struct words words)
+{
+    bool full = take(&words, "full");
+    if (!full && !take(&words, "free"))
+        play_fail(play, "a disk is full or free");
+    server_disk(play, full);
 }
 
 static void step_start(struct play *play, struct words words)
@@ -478,8 +490,9 @@ static const struct {
     const char *verb;
     void (*play)(struct play *play, struct words words);
 } server_steps[] = {
-    {"serve", step_serve}, {"start", step_start}, {"stop", step_stop},   {"kill", step_kill}, {"token", step_token},
-    {"get", step_get},     {"files", step_files}, {"rival", step_rival}, {"edit", step_edit}, {"log", step_log},
+    {"serve", step_serve}, {"start", step_start}, {"disk", step_disk}, {"stop", step_stop},
+    {"kill", step_kill},   {"token", step_token}, {"get", step_get},   {"files", step_files},
+    {"rival", step_rival}, {"edit", step_edit},   {"log", step_log},
 };
 
 static const struct {

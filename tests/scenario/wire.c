@@ -40,10 +40,12 @@ void wire_close(struct wire *wire)
     free(wire);
 }
 
+/* What is there already is there, however late it is. */
 static bool wait_for(struct wire *wire, short events, int64_t deadline_us)
 {
     int64_t left_us = deadline_us - clock_mono_us();
-    return left_us > 0 && poll(&(struct pollfd){wire->fd, events, 0}, 1, (int)(left_us / 1000) + 1) > 0;
+    int left_ms = left_us > 0 ? (int)(left_us / 1000) + 1 : 0;
+    return poll(&(struct pollfd){wire->fd, events, 0}, 1, left_ms) > 0;
 }
 
 bool wire_write(struct wire *wire, struct slice bytes, int64_t deadline_us)

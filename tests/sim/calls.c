@@ -82,10 +82,9 @@ int close(int fd)
 {
     if (fd_get(fd) == NULL)
         return (int)syscall(SYS_close, fd);
-    if (call("close", "", (unsigned)fd, 0))
-        return 0;
+    bool fails = call("close", "", (unsigned)fd, 0);
     fd_close(fd);
-    return 0;
+    return fails ? fail(EIO) : 0;
 }
 
 int fcntl(int fd, int command, ...)
@@ -98,7 +97,7 @@ int fcntl(int fd, int command, ...)
         return (int)syscall(SYS_fcntl, fd, command, arg);
     if (command == F_GETLK)
         ((struct flock *)arg)->l_type = F_UNLCK; /* there is one worker, and what a dead one held is free */
-    return call("fcntl", "", (unsigned)fd, (unsigned)command) && command == F_SETLK ? fail(EIO) : 0;
+    return call("fcntl", "", (unsigned)fd, (unsigned)command) ? fail(EIO) : 0;
 }
 
 /* Files. */

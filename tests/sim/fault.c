@@ -77,7 +77,7 @@ bool sim_chance(uint32_t n)
 
 bool fault(enum sim_fault which)
 {
-    if (world.is_calm || !world.is_begun)
+    if (world.is_calm || !world.is_begun || world.is_single)
         return false;
     sim_counts[which].reached++;
     if (random_below(1000000) >= world.options.weights[which])
@@ -129,7 +129,10 @@ bool call(const char *name, const char *path, uint64_t a, uint64_t b)
     if (world.current == STORY || !world.is_begun)
         return false;
     crash_by_chance();
-    return ++world.n_calls == world.fail_call;
+    if (++world.n_calls != world.fail_call)
+        return false;
+    sim_note("the call %s %s fails", name, path);
+    return true;
 }
 
 /* Time and the log. */
@@ -150,15 +153,18 @@ int64_t clock_wall_ms(void)
     return (world.wall_offset_us + world.now_us) / 1000;
 }
 
-static void note(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static void note(const char *format, va_list args)
 {
     for (const char *c = format; *c != '\0'; c++)
         world_mix((unsigned char)*c);
     if (!sim_traces)
         return;
-    fprintf(stderr, "%11.6f %s: ", (double)world.now_us / 1e6, OWNER_NAMES[world.current]);
+    unsigned owner = world.current;
+    world.current = STORY; /* what is printed takes no memory of the process */
+    fprintf(stderr, "%11.6f %s: ", (double)world.now_us / 1e6, OWNER_NAMES[owner]);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
+    world.current = owner;
 }
 
 void sim_note(const char *format, ...)

@@ -1,5 +1,6 @@
 /*
  * sim - plays schedules: sim [--seed N] [--schedules N] [--jobs N] [--twice] [--repro SEED [--trace]]
+ *       or one of them with each thing failing once: sim --fail-each io|alloc [--stride N] [--seed N]
  *
  * Each schedule has a process of its own, so what it leaks, and what a crash of the simulated processes abandons, goes
  * with it, and one that crashes, hangs or fails an assertion is known by its seed. What they count is in memory that
@@ -23,22 +24,25 @@ enum { JOBS_MAX = 64, PATIENCE_S = 20, FAILED_SHOWN = 20 };
 
 extern bool sim_traces;
 
+enum each { EACH_NONE, EACH_CALL, EACH_ALLOCATION };
+
 static struct settings {
-    uint64_t seed, schedules;
+    uint64_t seed, schedules, stride, fail_at;
     unsigned jobs;
-    bool plays_twice, traces;
-} settings = {.seed = 1, .schedules = 300, .jobs = 2};
+    bool plays_twice, traces, plays_one;
+    enum each each;
+} settings = {.seed = 1, .schedules = 300, .stride = 1, .jobs = 2};
 
 static struct shared {
     uint64_t reached[SIM_FAULT_N], hit[SIM_FAULT_N], tallies[SIM_TALLY_N];
-    uint64_t hashes[JOBS_MAX];
+    uint64_t hashes[JOBS_MAX], points[JOBS_MAX];
 } * shared;
 
 static uint64_t tallies[SIM_TALLY_N];
 
 static struct job {
     pid_t pid; /* 0: free */
-    uint64_t seed, hash;
+    uint64_t seed, fail_at, hash;
     bool is_second;
 } jobs[JOBS_MAX];
 
@@ -57,6 +61,11 @@ static void add(uint64_t *to, uint64_t more)
 static _Noreturn void play(const struct job *job)
 {
     alarm(PATIENCE_S);
+    world.is_single = settings.each != EACH_NONE;
+    if (settings.each == EACH_CALL)
+        world.fail_call = job->fail_at;
+    if (settings.each == EACH_ALLOCATION)
+        world.fail_allocation = job->fail_at;
     story_play(job->seed);
     for (int i = 0; i < SIM_FAULT_N; i++) {
         add(&shared->reached[i], sim_counts[i].reached);
@@ -65,6 +74,7 @@ static _Noreturn void play(const struct job *job)
     for (int i = 0; i < SIM_TALLY_N; i++)
         add(&shared->tallies[i], tallies[i]);
     shared->hashes[job - jobs] = world.hash;
+    shared->points[job - jobs] = settings.each == EACH_CALL ? world.n_calls : world.n_allocations;
     fflush(NULL);
     _exit(0);
 }
@@ -81,11 +91,16 @@ static void start(struct job *job)
     }
 }
 
-static void report_failure(uint64_t seed, const char *why)
+static void report_failure(const struct job *job, const char *why)
 {
-    fprintf(stderr, "seed %" PRIu64 ": %s; replay it with: sim --repro %" PRIu64 " --trace\n", seed, why, seed);
+    static const char *const OPTIONS[] = {"", " --fail-each io", " --fail-each alloc"};
+    fprintf(stderr, "seed %" PRIu64 ": %s; replay it with: sim --repro %" PRIu64 " --trace%s", job->seed, why,
+            job->seed, OPTIONS[settings.each]);
+    if (settings.each != EACH_NONE)
+        fprintf(stderr, " --at %" PRIu64, job->fail_at);
+    fputc('\n', stderr);
     if (n_failed < FAILED_SHOWN)
-        failed[n_failed] = seed;
+        failed[n_failed] = settings.each == EACH_NONE ? job->seed : job->fail_at;
     n_failed++;
 }
 
@@ -111,7 +126,7 @@ static void judge(struct job *job, int status)
     if (ok)
         n_passed++;
     else
-        report_failure(job->seed, why);
+        report_failure(job, why);
 }
 
 static void await_one(void)
@@ -146,18 +161,54 @@ static void show_progress(void)
                 n_failed);
 }
 
-static void play_all(void)
+static void play_one(uint64_t seed, uint64_t fail_at)
 {
-    for (uint64_t i = 0; i < settings.schedules; i++) {
-        struct job *job;
-        while ((job = free_job()) == NULL)
-            await_one();
-        *job = (struct job){.seed = settings.seed + i};
-        start(job);
-        show_progress();
-    }
+    struct job *job;
+    while ((job = free_job()) == NULL)
+        await_one();
+    *job = (struct job){.seed = seed, .fail_at = fail_at};
+    start(job);
+    show_progress();
+}
+
+static void await_all(void)
+{
     while (!all_have_ended())
         await_one();
+}
+
+/* Seeds that failed once, one a line, what follows is a comment. */
+static void play_kept_seeds(void)
+{
+    char line[256];
+    FILE *file = fopen(TESTS_SIM "/seeds", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (line[0] >= '0' && line[0] <= '9')
+            play_one(strtoull(line, NULL, 10), 0);
+    if (file != NULL)
+        fclose(file);
+}
+
+static void play_all(void)
+{
+    if (!settings.plays_one)
+        play_kept_seeds();
+    for (uint64_t i = 0; i < settings.schedules; i++)
+        play_one(settings.seed + i, settings.fail_at);
+    await_all();
+}
+
+/* The first time says how many points there are. */
+static void play_each(void)
+{
+    play_one(settings.seed, UINT64_MAX);
+    await_all();
+    uint64_t n_points = shared->points[0];
+    settings.schedules = n_points / settings.stride;
+    for (uint64_t at = 1 + settings.seed % settings.stride; at <= n_points; at += settings.stride)
+        play_one(settings.seed, at);
+    await_all();
+    printf("%" PRIu64 " points\n", n_points);
 }
 
 static void print_faults(void)
@@ -198,13 +249,11 @@ static uint64_t number(const char *text)
 static void parse(int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"schedules", required_argument, NULL, 'n'},
-        {"jobs", required_argument, NULL, 'j'},
-        {"twice", no_argument, NULL, '2'},
-        {"repro", required_argument, NULL, 'r'},
-        {"trace", no_argument, NULL, 't'},
-        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},      {"schedules", required_argument, NULL, 'n'},
+        {"jobs", required_argument, NULL, 'j'},      {"twice", no_argument, NULL, '2'},
+        {"repro", required_argument, NULL, 'r'},     {"trace", no_argument, NULL, 't'},
+        {"fail-each", required_argument, NULL, 'e'}, {"stride", required_argument, NULL, 'd'},
+        {"at", required_argument, NULL, 'a'},        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
@@ -221,10 +270,19 @@ static void parse(int argc, char **argv)
         else if (option == 'r') {
             settings.seed = number(optarg);
             settings.schedules = 1;
-        } else
+            settings.plays_one = true;
+        } else if (option == 'd')
+            settings.stride = number(optarg);
+        else if (option == 'a')
+            settings.fail_at = number(optarg);
+        else if (option == 'e' && strcmp(optarg, "io") == 0)
+            settings.each = EACH_CALL;
+        else if (option == 'e' && strcmp(optarg, "alloc") == 0)
+            settings.each = EACH_ALLOCATION;
+        else
             exit(2);
     }
-    if (settings.jobs < 1 || settings.jobs > JOBS_MAX || settings.schedules < 1) {
+    if (settings.jobs < 1 || settings.jobs > JOBS_MAX || settings.schedules < 1 || settings.stride < 1) {
         fprintf(stderr, "sim: 1 to %d jobs, at least one schedule\n", JOBS_MAX);
         exit(2);
     }
@@ -239,14 +297,18 @@ int main(int argc, char **argv)
         return 2;
     }
     story_prepare();
-    play_all();
-    print_faults();
-    if (settings.schedules >= 10000 && !all_have_hit()) {
+    if (settings.each != EACH_NONE && !settings.plays_one)
+        play_each();
+    else
+        play_all();
+    if (settings.each == EACH_NONE)
+        print_faults();
+    if (settings.each == EACH_NONE && settings.schedules >= 10000 && !all_have_hit()) {
         printf("a fault has never hit\n");
         n_failed++;
     }
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", n_passed, n_failed);
     for (uint64_t i = 0; i < n_failed && i < FAILED_SHOWN; i++)
-        printf("failed: seed %" PRIu64 "\n", failed[i]);
+        printf("failed: %s %" PRIu64 "\n", settings.each == EACH_NONE ? "seed" : "point", failed[i]);
     return n_failed > 0;
 }

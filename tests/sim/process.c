@@ -52,15 +52,16 @@ static struct shard *shards[WORKER_SHARDS_MAX];
 static bool is_stopped; /* nothing is started */
 static char last_problem[1024];
 
+/* As a worker does, but for locks: a process that crashes would hold them. */
 static void configure_sqlite(void)
 {
     static bool is_done;
     if (is_done)
         return;
     is_done = true;
+    worker_configure_sqlite();
+    sqlite3_shutdown();
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
     sqlite3_initialize();
 }
 

@@ -22,7 +22,9 @@ struct world {
     int64_t now_us, wall_offset_us;
     uint64_t hash; /* of all that has happened */
     uint64_t random, story_random;
-    uint64_t n_calls, fail_call; /* calls that processes made; the one that fails, or 0 */
+    bool is_single;                          /* nothing goes wrong by chance: one thing fails, */
+    uint64_t n_calls, fail_call;             /* of the calls that processes make the one with this number, or 0; */
+    uint64_t n_allocations, fail_allocation; /* or of their allocations */
 };
 
 extern struct world world;

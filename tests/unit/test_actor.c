@@ -313,6 +313,73 @@ static void test_a_file_that_cannot_be_opened_lets_nobody_in(void **state)
     assert_string_equal(stage_heard(stage, BEN), CLOSED);
 }
 
+/* ---- opening ---- */
+
+/* The file is closed, as a clean end of the server would, or a crash. */
+static void close_file(struct stage *stage, void (*close)(struct scope_file *file))
+{
+    close(stage->actor->feed.file);
+    stage->actor->feed.file = NULL;
+    stage->actor->is_opened = false;
+    stage->n_jobs = 0;
+}
+
+static void test_a_file_that_was_closed_well_is_opened_in_the_turn(void **state)
+{
+    struct stage *stage = *state;
+    begin_with_a(stage);
+    assert_int_equal(stage->n_jobs, 1); /* it was made beside the loop */
+    close_file(stage, scope_file_close);
+    stage_mut(stage, ANN, "t2", "+b=x");
+    check(stage, ANN, "committed t2 2\n");
+    assert_int_equal(stage->n_jobs, 0);
+}
+
+static void test_a_file_that_a_crash_left_is_made_durable_beside_the_loop(void **state)
+{
+    struct stage *stage = *state;
+    begin_with_a(stage);
+    close_file(stage, scope_file_abandon);
+    stage->is_helper_held = true;
+    stage_mut(stage, ANN, "t2", "+b=x");
+    check(stage, ANN, "");
+    assert_true(stage->actor->is_away);
+    stage_help(stage);
+    check(stage, ANN, "committed t2 2\n");
+}
+
+static void test_migrations_run_beside_the_loop(void **state)
+{
+    struct stage *stage = *state;
+    begin_with_a(stage);
+    close_file(stage, scope_file_close);
+    room_migrate(&stage->room, "0002_more.sql", "ALTER TABLE notes ADD COLUMN more TEXT DEFAULT 'm';");
+    room_load(&stage->room, NULL);
+    stage->actor->feed.kind = stage->room.kind;
+    stage->is_helper_held = true;
+    stage_attach(stage, EVE, "{'sub':'adam'}");
+    check(stage, EVE, "");
+    assert_true(stage->actor->is_away);
+    stage_help(stage);
+    check(stage, EVE, "attached\n");
+}
+
+static void test_migrations_that_fail_close_the_scope(void **state)
+{
+    struct stage *stage = *state;
+    begin_with_a(stage);
+    room_migrate(&stage->room, "0002_more.sql", "CREATE UNIQUE INDEX texts ON notes(text);");
+    stage_mut(stage, ANN, "t2", "+b=x");
+    check(stage, ANN, "committed t2 2\n");
+    stage_heard(stage, BEN);
+    close_file(stage, scope_file_close);
+    room_load(&stage->room, NULL);
+    stage->actor->feed.kind = stage->room.kind;
+    stage_mut(stage, ANN, "t3", "+c=x");
+    check_closed(stage);
+    assert_true(list_is_empty(&stage->actor->inbox)); /* it is not tried for ever */
+}
+
 /* ---- the router goes ---- */
 
 static void test_what_a_router_sent_before_it_went_is_decided(void **state)
@@ -397,6 +464,10 @@ int main(void)
         STAGE_TEST(test_a_commit_that_fails_closes_the_scope),
         STAGE_TEST(test_a_read_that_fails_closes_the_scope),
         STAGE_TEST(test_a_file_that_cannot_be_opened_lets_nobody_in),
+        STAGE_TEST(test_a_file_that_was_closed_well_is_opened_in_the_turn),
+        STAGE_TEST(test_a_file_that_a_crash_left_is_made_durable_beside_the_loop),
+        STAGE_TEST(test_migrations_run_beside_the_loop),
+        STAGE_TEST(test_migrations_that_fail_close_the_scope),
         STAGE_TEST(test_what_a_router_sent_before_it_went_is_decided),
         STAGE_TEST(test_what_the_journal_kept_is_not_touched),
         STAGE_TEST(test_what_the_journal_lost_closes_the_scope),

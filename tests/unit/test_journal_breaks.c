@@ -50,6 +50,7 @@ static void break_it(struct desk *desk, int write_errno, int sync_errno)
     desk_write(desk, 999, SMALL_RECORD);
     journal_flush(desk->journal);
     desk_wait_for_break(desk, desk->n_breaks + 1);
+    assert_int_equal(journal_breaks(desk->journal), desk->n_breaks);
     assert_int_equal(journal_durable(desk->journal), before);
     assert_int_equal(journal_position(desk->journal), before);
     assert_false(journal_has_room(desk->journal));

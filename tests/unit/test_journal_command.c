@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "proto/json.h"
+#include "shards/log/kept.h"
 #include "shards/log/repair.h"
 #include "shards/log/replay.h"
 #include "src/control/commands.h"
@@ -288,6 +289,21 @@ static void test_a_repair_that_was_interrupted(void **state)
     world_replay(world);
 }
 
+/* Records that wait for a file to be mended come first: those of a new timeline's file could never be applied. */
+static void test_records_that_were_kept_are_not_given_up(void **state)
+{
+    struct world *world = *state;
+    struct repair_result result;
+    struct scoperecord record;
+    make_damaged(world, 2);
+    assert_true(scoperecord_read(buf_slice(&world->transactions[0].payload), &record));
+    assert_int_equal(kept_write(world->data.text, &world->places[0].name, &record, 1), ERR_OK);
+    repair(world, &result);
+    problems_release(&result.notes);
+    assert_false(kept_is_there(world->data.text, &world->places[0].name));
+    assert_true(has_note(world, 0, "a"));
+}
+
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -303,6 +319,7 @@ int main(void)
         WORLD_TEST(test_a_repair_goes_above_all_that_was_seen),
         WORLD_TEST(test_whole_journals_are_replayed_first),
         WORLD_TEST(test_a_repair_that_was_interrupted),
+        WORLD_TEST(test_records_that_were_kept_are_not_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ static const char TABLES[] =
 static int set_up(void **state)
 {
     struct stage *stage = mem_zero(1, sizeof *stage);
-    stage_look_us = 0;
+    stage_look_us = stage_look_more_us = 0;
     stage_open(stage, DEFINITION, TABLES);
     stage_attach(stage, ANN, "{'sub':'ann'}");
     stage_attach(stage, BEN, "{'sub':'ben'}");
@@ -57,7 +57,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    stage_look_us = 0;
+    stage_look_us = stage_look_more_us = 0;
     stage_close(*state);
     free(*state);
     return 0;
@@ -321,6 +321,24 @@ static void test_an_open_that_never_ends_keeps_out_nobody_else(void **state)
     check(stage, ANN, "committed t1 2\n");
 }
 
+/* The write that does not end takes the turn back; when it is decided again, all is slower, and the one in front of it
+ * is too long too. */
+static void test_what_is_cut_off_keeps_its_order(void **state)
+{
+    struct stage *stage = *state;
+    stage_look_us = 10;
+    stage_look_more_us = 1;
+    stage_mut(stage, ANN, "t1", "+a=x");
+    call(stage, BEN, "t2", "count", 4000);
+    call(stage, BEN, "t3", "write", -1);
+    turns(stage);
+    assert_int_equal(stage->n_jobs, 2);
+    check(stage, ANN, "committed t1 2\n");
+    check(stage, BEN, "committed t2 3 result=4000\nrejected t3 LIMIT_EXCEEDED: took longer than 10 s\n");
+    check_rows(stage, "a counted first");
+    check_log(stage, 4);
+}
+
 /* ---- while it is away ---- */
 
 static void send_away(struct stage *stage)
@@ -576,6 +594,7 @@ int main(void)
         STAGE_TEST(test_a_trigger_that_never_ends_is_rejected),
         STAGE_TEST(test_an_open_that_takes_long_lets_in),
         STAGE_TEST(test_an_open_that_never_ends_keeps_out_nobody_else),
+        STAGE_TEST(test_what_is_cut_off_keeps_its_order),
         STAGE_TEST(test_who_leaves_meanwhile_is_let_go_when_it_is_back),
         STAGE_TEST(test_a_router_that_goes_meanwhile_is_let_go_when_it_is_back),
         STAGE_TEST(test_it_is_not_checkpointed_meanwhile),

@@ -3,13 +3,14 @@ import { useLiveQuery } from '@tanstack/react-db'
 import type { Status } from 'skerry'
 import { useEffect, useRef, useState } from 'react'
 import { Composer } from './composer'
-import { usePending, useStatus } from './hooks'
+import { usePending, useStatus, useWaiting } from './hooks'
 import { Messages, type Edited } from './messages'
 import { Refusals } from './refusals'
 import type { Refusal, Room } from './room'
 
 export function Conversation({ room, user }: { room: Room; user: string }) {
   const status = useStatus(room.scope)
+  const waiting = useWaiting(room.scope)
   // Unsent messages come last: the server gives them their time when it takes them.
   const { data: messages, isReady } = useLiveQuery({
     query: q =>
@@ -47,6 +48,12 @@ export function Conversation({ room, user }: { room: Room; user: string }) {
       {status === 'offline' && (
         <p className="notice">
           The server cannot be reached. Write on: what you write is sent when it is back, as long as this page stays open.
+        </p>
+      )}
+      {waiting && (
+        <p className="notice">
+          The server takes nothing at the moment: {waiting.message}. What you write is kept and sent again, as long as this
+          page stays open.
         </p>
       )}
       {status === 'closed' ? <Closed room={room} /> : <Composer room={room} text={draft} setText={setDraft} box={box} />}

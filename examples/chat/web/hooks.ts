@@ -14,6 +14,11 @@ export function usePending(scope: Scope) {
   return useSyncExternalStore(useCallback(changed => scope.onPending(changed), [scope]), () => scope.pending)
 }
 
+/** Why the server does not take this window's writes at the moment; undefined if it does. */
+export function useWaiting(scope: Scope) {
+  return useSyncExternalStore(useCallback(changed => scope.onWaiting(changed), [scope]), () => scope.waiting)
+}
+
 /**
  * Keeps a scrolling element at its end while it or its content changes, unless the reader has scrolled up: then `away`
  * is true, and `toEnd` leads back. `content` is the element inside that grows.
