@@ -62,7 +62,7 @@ static const struct theme {
      {SIM_SHORT_RECV, SIM_SHORT_SEND, SIM_SEND_AGAIN, SIM_DELAY, SIM_DROP_CLIENT, SIM_DROP_LINK, SIM_REFUSE_CONNECT,
       SIM_SLOW_READER, -1}},
     {"clocks", 5, {SIM_CLOCK_BACK, SIM_CLOCK_FORWARD, SIM_SLOW_STATEMENT, SIM_CRASH_WORKER, -1}},
-    {LONG_TEXTS, 5, {SIM_POWER_CUT, SIM_CRASH_BOTH, -1}},
+    {LONG_TEXTS, 8, {SIM_BAD_FILE, SIM_POWER_CUT, -1}}, /* the journal is used again while a file needs it */
     {"long statements", 50, {SIM_SLOW_STATEMENT, -1}},
 };
 
@@ -79,9 +79,14 @@ static void choose_weights(const struct theme *theme, uint32_t weights[SIM_FAULT
 
 /* Who takes part. */
 
-static struct habits random_habits(const struct theme *theme)
+static bool has_long_texts(const struct story *story)
 {
-    bool is_long = strcmp(theme->name, LONG_TEXTS) == 0 || sim_random(16) == 0;
+    return strcmp(story->theme->name, LONG_TEXTS) == 0;
+}
+
+static struct habits random_habits(const struct story *story)
+{
+    bool is_long = has_long_texts(story) || sim_random(16) == 0;
     return (struct habits){.is_v1 = sim_random(2) == 0,
                            .tick_ms = 1 + sim_random(12),
                            .in_flight = 1 + sim_random(8),
@@ -99,7 +104,7 @@ static void add_guests(struct story *story)
 {
     story->n_guests = GUESTS_MIN + sim_random(GUESTS_MAX - GUESTS_MIN + 1);
     for (size_t i = 0; i < story->n_guests; i++) {
-        struct habits habits = random_habits(story->theme);
+        struct habits habits = random_habits(story);
         size_t scope = i % story->n_scopes;
         unsigned user = (unsigned)(i / story->n_scopes / 2);
         story->scope_of[i] = scope;
@@ -134,6 +139,8 @@ static void begin(struct story *story, uint64_t seed)
     sim_note("theme %s", story->theme->name);
     story->loop = loop_new(turn_of_guests, NULL);
     story->n_scopes = 1 + sim_random(3) * sim_random(2) + (sim_random(8) == 0);
+    if (story->n_scopes == 1 && has_long_texts(story))
+        story->n_scopes = 2;
     for (size_t i = 0; i < story->n_scopes; i++) {
         char name[32];
         snprintf(name, sizeof name, "sim/room/s%zu", i);
