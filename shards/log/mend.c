@@ -234,18 +234,30 @@ static bool is_marked(struct mend *mend)
     return found;
 }
 
+/* It failed while the file was being made: there is no scope as yet. */
+static bool is_nothing(const struct mend *mend)
+{
+    return access(mend->path, F_OK) != 0 && errno == ENOENT && !mend_is_ready(mend->path) &&
+           !kept_is_there(mend->data_dir, mend->name);
+}
+
+static enum err replace_file(struct mend *mend)
+{
+    enum err err = mend_is_ready(mend->path) ? ERR_OK : make_fresh(mend);
+    if (err == ERR_OK)
+        err = put_in_place(mend);
+    if (err == ERR_DAMAGED)
+        set_aside(mend);
+    return err;
+}
+
 enum err mend_file(const char *data_dir, const struct scope_name *name, struct buf *ret_why)
 {
     struct mend mend;
     enum err err = ERR_DAMAGED;
     mend_init(&mend, data_dir, name, ret_why);
-    if (!is_marked(&mend)) {
-        err = access(mend.fresh, F_OK) == 0 ? ERR_OK : make_fresh(&mend);
-        if (err == ERR_OK)
-            err = put_in_place(&mend);
-        if (err == ERR_DAMAGED)
-            set_aside(&mend);
-    }
+    if (!is_marked(&mend))
+        err = is_nothing(&mend) ? ERR_OK : replace_file(&mend);
     remove_with_wal(mend.part);
     mend_release(&mend);
     return err;
