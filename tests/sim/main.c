@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/json.h"
 #include "tests/sim/world.h"
 
 enum { JOBS_MAX = 64, PATIENCE_S = 20, FAILED_SHOWN = 20 };
@@ -296,6 +297,7 @@ int main(int argc, char **argv)
         perror("mmap");
         return 2;
     }
+    json_init();
     story_prepare();
     if (settings.each != EACH_NONE && !settings.plays_one)
         play_each();
