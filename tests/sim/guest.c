@@ -71,20 +71,18 @@ static void send_tx(struct guest *guest, size_t tx)
 static void send_sub(struct guest *guest, struct sub *sub)
 {
     struct buf message = {0};
-    mp_write_map(&message, sub->is_whole && guest->cursor > 0 ? 4 : 3);
+    mp_write_map(&message, sub->is_whole ? 4 : 3);
     mp_write_str(&message, SLICE("t"));
     mp_write_str(&message, SLICE("sub"));
     mp_write_str(&message, SLICE("subId"));
     mp_write_str(&message, slice_str(sub->id));
     mp_write_str(&message, SLICE("collection"));
     mp_write_str(&message, slice_str(COLLECTION_NAMES[sub->collection]));
-    if (sub->is_whole && guest->cursor > 0) {
+    if (sub->is_whole) {
         char since[24];
         snprintf(since, sizeof since, "%llu", (unsigned long long)guest->cursor);
         mp_write_str(&message, SLICE("since"));
         mp_write_str(&message, slice_str(since));
-    } else {
-        sub->is_whole = false;
     }
     sub->is_pending = true;
     socket_send(&guest->socket, buf_slice(&message));
@@ -129,6 +127,8 @@ static void on_open(void *arg)
     guest->back_off_ms = BACK_OFF_MIN_MS;
     guest->since = guest->cursor;
     guest->is_greeted = !guest->habits.is_v1;
+    for (size_t i = 0; i < COLLECTION_N && guest->cursor == 0; i++)
+        guest->subs[i].is_whole = false; /* the scope was empty: there is nothing to resume from */
     for (int whole = 1; whole >= 0; whole--)
         for (size_t i = 0; i < COLLECTION_N; i++)
             if (guest->subs[i].is_wanted && guest->subs[i].is_whole == (whole == 1))
@@ -389,7 +389,7 @@ static bool happens(uint32_t out_of_1000)
 static void transact(struct guest *guest)
 {
     struct unanswered *unanswered = mem_zero(1, sizeof *unanswered);
-    struct work work = work_random(guest->user, guest->habits.large_one_in);
+    struct work work = work_random(guest->user, guest->habits.large_one_in, guest->habits.len_max);
     unanswered->tx = history_add(guest->history, &work);
     list_append(&guest->unanswered, &unanswered->link);
     guest->n_unanswered++;
@@ -427,8 +427,11 @@ static void drop(struct guest *guest)
 static void act(struct guest *guest)
 {
     const struct habits *habits = &guest->habits;
-    if (guest->n_unanswered < habits->in_flight)
+    while (guest->n_left > 0 && guest->n_unanswered < habits->in_flight) {
         transact(guest);
+        if (sim_random(2) == 0)
+            break;
+    }
     if (guest->history->n_txs > 0 && happens(habits->again))
         send_again(guest);
     if (happens(habits->resubscribes))

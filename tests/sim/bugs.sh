@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+#
+# Plants each bug of tests/sim/bugs in a copy of the tree, and lets the simulator find it: tests/sim/bugs.sh [NAME...]
+#
+# The first line of a patch says what the bug is, the second within how many schedules it must be found. A patch that
+# does not apply or build fails, as does one that is not found. Prints TAP.
+
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+bugs=$root/tests/sim/bugs
+tree=$root/build/bugs
+jobs=${JOBS:-$(nproc)}
+number=0
+failed=0
+
+# What was copied before and has not changed keeps its time, so that only what changes is built again.
+copy_tree() {
+    mkdir -p "$tree/build"
+    cd "$root"
+    { git ls-files; printf '%s\n' configure aclocal.m4 Makefile.in build-aux; } | tar -cf - -T - | tar -xf - -C "$tree"
+    cd "$tree/build"
+    [ -e Makefile ] || ../configure -q
+    make -s -j"$jobs" tests/sim/sim
+}
+
+# try PATCH: 0 if the bug is found within its schedules.
+try() {
+    local patch=$1 within
+    within=$(sed -nE '2s/^Found within ([0-9]+) schedules\.$/\1/p' "$patch")
+    [ -n "$within" ] || { echo "$patch: the second line must be 'Found within N schedules.'" && return 1; }
+    patch -d "$tree" -p1 --fuzz=0 --no-backup-if-mismatch <"$patch" || return 1
+    make -s -j"$jobs" tests/sim/sim || return 1
+    ! tests/sim/sim --schedules "$within" --jobs "$jobs" --first
+}
+
+# report PATCH
+report() {
+    local name log=$tree/log result
+    name=$(basename "$1" .patch)
+    number=$((number + 1))
+    if (try "$1") >"$log" 2>&1; then
+        result=ok
+    else
+        result='not ok'
+        failed=$((failed + 1))
+    fi
+    printf '%s %d - %s: %s\n' "$result" "$number" "$name" "$(grep -am1 '^seed .* at ' "$log" || echo 'not found')"
+    [ "$result" = ok ] || sed 's/^/# /' "$log"
+    patch -d "$tree" -p1 -R -s -f <"$1" >"$log" 2>&1 || copy_tree
+}
+
+copy_tree >"$root/build/bugs.log" 2>&1 || { cat "$root/build/bugs.log" && exit 1; }
+cd "$tree/build"
+[ $# -gt 0 ] || mapfile -t names < <(cd "$bugs" && printf '%s\n' *.patch)
+for name in "${names[@]:-$@}"; do
+    report "$bugs/${name%.patch}.patch"
+done
+echo "1..$number"
+exit "$((failed > 0))"
