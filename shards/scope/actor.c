@@ -9,7 +9,6 @@
 #include "proto/websocket.h"
 #include "shards/feed/session.h"
 #include "shards/log/scoperecord.h"
-#include "shards/scope/transaction.h"
 
 static const char UNAVAILABLE[] = "the scope is not available";
 

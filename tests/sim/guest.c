@@ -268,7 +268,8 @@ static void on_answered(struct guest *guest, const struct answer *answer)
         FAIL(guest, "'%.*s' was answered, which nobody sent", (int)answer->tx.len, answer->tx.data);
     if (answer->code.len >= CODE_MAX)
         FAIL(guest, "the code '%.*s'", (int)answer->code.len, answer->code.data);
-    memcpy(ending.code, answer->code.data, answer->code.len);
+    if (answer->code.len > 0)
+        memcpy(ending.code, answer->code.data, answer->code.len);
     ending.seq = answer->seq;
     ending.result = answer->result.len == 0 ? 0 : row_hash(answer->result);
     history_end(guest->history, tx, &ending);
