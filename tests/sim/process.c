@@ -263,19 +263,22 @@ static bool router_has_stopped(void *arg)
 static void stop_router(void *arg)
 {
     (void)arg;
-    router_stop(router);
+    if (router != NULL)
+        router_stop(router);
 }
 
 static void free_router(void *arg)
 {
     (void)arg;
-    router_free(router);
+    if (router != NULL) /* it may have crashed while it stopped */
+        router_free(router);
 }
 
 static void free_worker(void *arg)
 {
     (void)arg;
-    shards_close(shards, world.options.n_shards);
+    if (shards[0] != NULL)
+        shards_close(shards, world.options.n_shards);
 }
 
 static bool is_all_up(void *arg)
