@@ -121,7 +121,7 @@ static bool prepare(struct replacement *replacement)
     if (err == ERR_OK)
         err = scope_file_open(replacement->fresh, name, kind, false, now_ms, &file, &replacement->why);
     if (err == ERR_OK)
-        err = scope_file_checkpoint(file);
+        err = database_checkpoint(&file->database, &replacement->why);
     if (err != ERR_OK)
         return fail(replacement, "the file cannot be prepared", err_text(err));
     replacement->record = (struct scoperecord){.type = SCOPERECORD_RESTORE,

@@ -74,9 +74,11 @@ static bool needs_barrier(const struct actor *actor)
 /* What the journal cannot carry is made durable in the file. */
 static void checkpoint_turn(struct actor *actor)
 {
-    enum err err = scope_file_checkpoint(actor->feed.file);
+    struct buf why = {0};
+    enum err err = database_checkpoint(&actor->feed.file->database, &why);
     if (err != ERR_OK)
-        turn_fail(&actor->turn, "checkpoint", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
+        turn_fail(&actor->turn, "checkpoint", err, buf_slice(&why));
+    buf_release(&why);
 }
 
 static void commit(struct actor *actor)
@@ -502,13 +504,15 @@ void actor_decide(struct actor *actor)
 
 static bool checkpoint(struct actor *actor)
 {
-    enum err err = scope_file_checkpoint(actor->feed.file);
+    struct buf why = {0};
+    enum err err = database_checkpoint(&actor->feed.file->database, &why);
     if (err == ERR_OK)
         list_remove(&actor->unsaved_link);
     else if (err == ERR_IO)
-        actor_fail(actor, "checkpoint", err, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
+        actor_fail(actor, "checkpoint", err, buf_slice(&why));
     else
         log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(err));
+    buf_release(&why);
     return err == ERR_OK;
 }
 
@@ -526,7 +530,7 @@ bool actor_save(struct actor *actor)
 
 bool actor_is_heavy(const struct actor *actor)
 {
-    return !actor->is_away && actor->feed.file != NULL && actor->feed.file->wal_pages >= ACTOR_HEAVY_PAGES;
+    return !actor->is_away && actor->feed.file != NULL && actor->feed.file->database.wal_pages >= ACTOR_HEAVY_PAGES;
 }
 
 uint64_t actor_suspend(struct actor *actor)

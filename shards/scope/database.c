@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -205,6 +207,27 @@ static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA cache_size = -512;" /* KiB a scope; the kernel keeps the rest */
                                "PRAGMA temp_store = MEMORY;";
 
+bool database_has_wal(const char *path)
+{
+    struct stat stat_buf;
+    char *wal = NULL;
+    if (asprintf(&wal, "%s-wal", path) < 0)
+        abort();
+    bool found = stat(wal, &stat_buf) == 0 && stat_buf.st_size > 0;
+    free(wal);
+    return found;
+}
+
+/* In the place of SQLite's automatic checkpoints. */
+static int on_commit(void *arg, sqlite3 *db, const char *schema, int pages)
+{
+    struct database *database = arg;
+    (void)db;
+    (void)schema;
+    database->wal_pages = pages;
+    return SQLITE_OK;
+}
+
 int database_keep_wal(sqlite3 *db, const char *path)
 {
     if (dir_sync_of(path) == ERR_OK)
@@ -215,16 +238,13 @@ int database_keep_wal(sqlite3 *db, const char *path)
 
 enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why)
 {
-    *database = (struct database){0};
+    *database = (struct database){.wal_pages = database_has_wal(path), .is_wal_kept = create};
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
     int code = sqlite3_open_v2(path, &database->db, flags, wal_vfs());
     if (code == SQLITE_OK)
         code = sqlite3_exec(database->db, SETTINGS, NULL, NULL, NULL);
-    if (code == SQLITE_OK && !create)
-        code = database_keep_wal(database->db, path);
     if (code != SQLITE_OK) {
-        const char *why = database->db == NULL ? "out of memory" : sqlite3_errmsg(database->db);
-        buf_printf(ret_why, "%s: %s", path, code == SQLITE_IOERR_DIR_FSYNC ? "its folder cannot be synced" : why);
+        buf_printf(ret_why, "%s: %s", path, database->db == NULL ? "out of memory" : sqlite3_errmsg(database->db));
         int error = database->db == NULL ? 0 : sqlite3_system_errno(database->db);
         database_close(database);
         return code == SQLITE_CANTOPEN && (error == ENOSPC || error == EDQUOT) ? ERR_FULL : database_err(code);
@@ -234,11 +254,39 @@ enum err database_open(struct database *database, const char *path, bool create,
     sqlite3_exec(database->db, TABLE_FUNCTIONS, NULL, NULL, NULL);
     sqlite3_set_authorizer(database->db, authorize, database);
     sqlite3_progress_handler(database->db, STEPS_A_LOOK, is_time_up, database);
+    sqlite3_wal_hook(database->db, on_commit, database);
+    return ERR_OK;
+}
+
+static int keep_wal(struct database *database)
+{
+    int code = SQLITE_OK;
+    if (!database->is_wal_kept)
+        code = database_keep_wal(database->db, sqlite3_db_filename(database->db, "main"));
+    database->is_wal_kept = code == SQLITE_OK;
+    return code;
+}
+
+enum err database_checkpoint(struct database *database, struct buf *ret_why)
+{
+    int in_wal = 0, done = 0, code = keep_wal(database);
+    if (code == SQLITE_OK)
+        code = sqlite3_wal_checkpoint_v2(database->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
+    if (code != SQLITE_OK && ret_why != NULL)
+        buf_printf(ret_why, "%s",
+                   code == SQLITE_IOERR_DIR_FSYNC ? "its folder cannot be synced" : sqlite3_errmsg(database->db));
+    if (code != SQLITE_OK)
+        return database_err(code);
+    if (in_wal != done)
+        return ERR_BUSY;
+    database->wal_pages = 0;
     return ERR_OK;
 }
 
 void database_close(struct database *database)
 {
+    if (database->db != NULL && database->wal_pages > 0)
+        keep_wal(database); /* else it is left as it is */
     int code = sqlite3_close(database->db);
     assert(code == SQLITE_OK); /* every statement has been finalized */
     database->db = NULL;
@@ -320,6 +368,8 @@ enum err database_err(int code)
         return ERR_DAMAGED;
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
+    case SQLITE_PERM:
+    case SQLITE_READONLY: /* SQLite falls back to reading where it may not write, or has no descriptor */
         return ERR_IO;
     case SQLITE_INTERRUPT:
         return ERR_TIMEOUT;

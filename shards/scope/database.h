@@ -40,16 +40,27 @@ struct database {
     struct sql_context context;
     int64_t until_us;                /* a statement that runs then is interrupted; 0: none is */
     const atomic_bool *is_cancelled; /* whatever runs is interrupted once this is true; or NULL */
+    int wal_pages;                   /* that wait for a checkpoint; of a WAL that was found it is not known how many */
+    bool is_wal_kept;                /* see database_keep_wal; until then nothing writes the file */
 };
 
-/* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. */
+/* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. It writes the file only
+ * when a checkpoint is asked for. */
 enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why);
+
+/* Whether a file was left without a proper end: its WAL holds something. */
+bool database_has_wal(const char *path);
 
 /* Makes the entry of the WAL durable, before anything writes the file at `path`: beside a newer file, a power cut would
  * bring back an older WAL. SQLite does so too, but goes on if that fails. Returns SQLite's code; after an error the
  * file can only be closed. */
 int database_keep_wal(sqlite3 *db, const char *path);
 
+/* Everything that was committed is durable in the file itself afterwards. On failure `ret_why` (unless NULL) says why.
+ */
+enum err database_checkpoint(struct database *database, struct buf *ret_why);
+
+/* Writes what is in the WAL back into the file; does not say if that fails. */
 void database_close(struct database *database);
 
 /* Prepares one statement; anything behind it is an error. On failure NULL, and `ret_why` (unless NULL) says why. */

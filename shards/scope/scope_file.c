@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -61,12 +60,7 @@ static enum err fill_file(struct database *database, const struct scope_name *na
     if (err == ERR_OK)
         err = database_run(database, SQL_OURS, sql, ret_why);
     sqlite3_free(sql);
-    if (err != ERR_OK)
-        return err;
-    int code = sqlite3_wal_checkpoint_v2(database->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (code != SQLITE_OK)
-        buf_printf(ret_why, "%s", sqlite3_errmsg(database->db));
-    return code == SQLITE_OK ? ERR_OK : database_err(code);
+    return err == ERR_OK ? database_checkpoint(database, ret_why) : err;
 }
 
 /* Gives the file its name, with everything in it durable before. */
@@ -217,30 +211,29 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
     return receipts_open(&file->receipts, &file->database, ret_why);
 }
 
-static int on_wal(void *arg, sqlite3 *db, const char *schema, int pages)
-{
-    struct scope_file *file = arg;
-    (void)db;
-    (void)schema;
-    file->wal_pages = pages;
-    return SQLITE_OK;
-}
-
 /* From here on the journal makes transactions durable, and checkpoints come when they are asked for. */
 static enum err rely_on_journal(struct scope_file *file, struct buf *ret_why)
 {
-    enum err err = sqlite3_total_changes64(file->database.db) == 0 ? ERR_OK : scope_file_checkpoint(file);
+    enum err err = file->database.wal_pages == 0 ? ERR_OK : database_checkpoint(&file->database, ret_why);
     if (err == ERR_OK)
         err = database_run(&file->database, SQL_OURS, "PRAGMA synchronous = NORMAL", ret_why);
-    sqlite3_wal_hook(file->database.db, on_wal, file); /* in the place of the automatic checkpoints */
     return err;
 }
 
-static enum err set_up(struct scope_file *file, bool has_leftover, bool is_quick, int64_t now_ms, struct buf *ret_why)
+/* What a crash has left in the WAL. */
+static enum err save_leftover(struct scope_file *file, struct buf *ret_why)
 {
-    enum err err = has_leftover ? scope_file_checkpoint(file) : ERR_OK;
+    struct buf why = {0};
+    enum err err = file->database.wal_pages == 0 ? ERR_OK : database_checkpoint(&file->database, &why);
     if (err != ERR_OK)
-        buf_printf(ret_why, "what it holds cannot be made durable: %s", sqlite3_errmsg(file->database.db));
+        buf_printf(ret_why, "what it holds cannot be made durable: %.*s", (int)why.len, why.len == 0 ? "" : why.data);
+    buf_release(&why);
+    return err;
+}
+
+static enum err set_up(struct scope_file *file, bool is_quick, int64_t now_ms, struct buf *ret_why)
+{
+    enum err err = save_leftover(file, ret_why);
     if (err == ERR_OK)
         err = read_meta(file, ret_why);
     if (err == ERR_OK && is_quick && migrations_are_pending(&file->kind->migrations, &file->database))
@@ -272,18 +265,6 @@ static bool is_marked_damaged(const char *path, struct buf *ret_why)
     return found;
 }
 
-/* Whether the file was left without a proper end. */
-static bool has_wal(const char *path)
-{
-    struct stat stat_buf;
-    char *wal = NULL;
-    if (asprintf(&wal, "%s-wal", path) < 0)
-        abort();
-    bool found = stat(wal, &stat_buf) == 0 && stat_buf.st_size > 0;
-    free(wal);
-    return found;
-}
-
 /* Only of a file that is certainly not there may be said that the scope is empty. */
 static enum err find_file(const char *path, struct buf *ret_why)
 {
@@ -298,8 +279,7 @@ static enum err find_file(const char *path, struct buf *ret_why)
 static enum err open_found(const char *path, const struct scope_name *name, const struct kind *kind, bool is_quick,
                            int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
 {
-    bool has_leftover = has_wal(path);
-    if (has_leftover && is_quick)
+    if (is_quick && database_has_wal(path))
         return ERR_TIMEOUT;
     struct scope_file *file = mem_zero(1, sizeof *file);
     file->name = name;
@@ -308,7 +288,7 @@ static enum err open_found(const char *path, const struct scope_name *name, cons
     file->commands = mem_zero(kind->n_commands + 1, sizeof *file->commands);
     enum err err = database_open(&file->database, path, false, ret_why);
     if (err == ERR_OK)
-        err = set_up(file, has_leftover, is_quick, now_ms, ret_why);
+        err = set_up(file, is_quick, now_ms, ret_why);
     file->database.context.scope_id = name->id;
     if (err == ERR_OK)
         *ret_file = file;
@@ -488,18 +468,6 @@ enum err scope_file_commit(struct scope_file *file)
     file->tx++;
     file->first_seq = file->last_seq + 1;
     file->last_seq = file->log.head;
-    return ERR_OK;
-}
-
-enum err scope_file_checkpoint(struct scope_file *file)
-{
-    int in_wal, done;
-    int code = sqlite3_wal_checkpoint_v2(file->database.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done);
-    if (code != SQLITE_OK)
-        return database_err(code);
-    if (in_wal != done)
-        return ERR_BUSY;
-    file->wal_pages = 0;
     return ERR_OK;
 }
 

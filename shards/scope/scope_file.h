@@ -55,7 +55,6 @@ struct scope_file {
     int64_t tx;          /* the number of its last journaled transaction */
     uint64_t first_seq;  /* of the last commit: the seqs that it took, or first_seq = last_seq + 1 */
     uint64_t last_seq;
-    int wal_pages; /* that wait for a checkpoint */
     struct database database;
     struct changelog log;
     struct capture capture;
@@ -111,9 +110,6 @@ enum err scope_file_run(struct scope_file *file, enum transaction_sql which);
 /* Counts the transaction that is open and commits it. It is not durable yet: the journal, or a checkpoint, makes it so.
  */
 enum err scope_file_commit(struct scope_file *file);
-
-/* Everything that was committed is durable in the file itself afterwards. */
-enum err scope_file_checkpoint(struct scope_file *file);
 
 /* Copies the file, while it is written to, into a database that must outlive the copying. False if that cannot begin:
  * `to` says why. */

@@ -42,14 +42,6 @@ static enum err start_over(struct database *database, uint64_t earliest, int64_t
     return err; /* closing rolls back what is open */
 }
 
-static enum err save(struct database *database, struct buf *ret_why)
-{
-    int code = sqlite3_wal_checkpoint_v2(database->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (code != SQLITE_OK)
-        buf_printf(ret_why, "%s", sqlite3_errmsg(database->db));
-    return code == SQLITE_OK ? ERR_OK : database_err(code);
-}
-
 enum err timeline_begin(const char *path, uint64_t known_head, int64_t now_ms, uint64_t *ret_start, struct buf *ret_why)
 {
     struct database database;
@@ -57,11 +49,11 @@ enum err timeline_begin(const char *path, uint64_t known_head, int64_t now_ms, u
     enum err err = database_open(&database, path, false, ret_why);
     if (err != ERR_OK)
         return err;
-    err = save(&database, ret_why); /* what it holds may not be durable yet */
+    err = database_checkpoint(&database, ret_why); /* what it holds may not be durable yet */
     if (err == ERR_OK)
         err = start_over(&database, earliest, now_ms, ret_start, ret_why);
     if (err == ERR_OK)
-        err = save(&database, ret_why);
+        err = database_checkpoint(&database, ret_why);
     database_close(&database);
     return err;
 }

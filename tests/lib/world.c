@@ -116,7 +116,7 @@ void world_write(struct world *world, size_t i, const char *sql)
 void world_write_barrier(struct world *world, size_t i, const char *sql)
 {
     execute(world, i, sql);
-    assert_int_equal(scope_file_checkpoint(world->places[i].file), ERR_OK);
+    assert_int_equal(database_checkpoint(&world->places[i].file->database, NULL), ERR_OK);
     write_payload(world, i, SCOPERECORD_BARRIER);
 }
 

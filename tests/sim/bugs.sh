@@ -3,7 +3,8 @@
 # Plants each bug of tests/sim/bugs in a copy of the tree, and lets the simulator find it: tests/sim/bugs.sh [NAME...]
 #
 # The first line of a patch says what the bug is, the second within how many schedules it must be found. A patch that
-# does not apply or build fails, as does one that is not found. Prints TAP.
+# does not apply or build fails, as does one that is not found. So that what is found is the bug, nothing may be found
+# without one. Prints TAP.
 
 set -euo pipefail
 
@@ -13,12 +14,18 @@ tree=$root/build/bugs
 jobs=${JOBS:-$(nproc)}
 number=0
 failed=0
+schedules_without=300
 
-# What was copied before and has not changed keeps its time, so that only what changes is built again.
+# Only what differs is copied, so that only that is built again.
 copy_tree() {
-    mkdir -p "$tree/build"
+    local file
     cd "$root"
-    { git ls-files; printf '%s\n' configure aclocal.m4 Makefile.in build-aux; } | tar -cf - -T - | tar -xf - -C "$tree"
+    while read -r file; do
+        cmp -s "$file" "$tree/$file" && continue
+        mkdir -p "$tree/$(dirname "$file")"
+        cp "$file" "$tree/$file"
+    done < <(git ls-files && find build-aux -type f && printf '%s\n' aclocal.m4 Makefile.in configure)
+    mkdir -p "$tree/build"
     cd "$tree/build"
     [ -e Makefile ] || ../configure -q
     make -s -j"$jobs" tests/sim/sim
@@ -34,25 +41,36 @@ try() {
     ! tests/sim/sim --schedules "$within" --jobs "$jobs" --first
 }
 
+# say NAME OK WHAT LOG
+say() {
+    number=$((number + 1))
+    if [ "$2" = 0 ]; then
+        echo "ok $number - $1: $3"
+        return
+    fi
+    failed=$((failed + 1))
+    echo "not ok $number - $1: $3"
+    sed 's/^/# /' "$4"
+}
+
 # report PATCH
 report() {
-    local name log=$tree/log result
-    name=$(basename "$1" .patch)
-    number=$((number + 1))
-    if (try "$1") >"$log" 2>&1; then
-        result=ok
-    else
-        result='not ok'
-        failed=$((failed + 1))
-    fi
-    printf '%s %d - %s: %s\n' "$result" "$number" "$name" "$(grep -am1 '^seed .* at ' "$log" || echo 'not found')"
-    [ "$result" = ok ] || sed 's/^/# /' "$log"
+    local log=$tree/log status=0
+    (try "$1") >"$log" 2>&1 || status=1
+    say "$(basename "$1" .patch)" "$status" "$(grep -am1 '^seed [0-9]' "$log" || echo 'not found')" "$log"
     patch -d "$tree" -p1 -R -s -f <"$1" >"$log" 2>&1 || copy_tree
+}
+
+report_without() {
+    local log=$tree/log status=0
+    tests/sim/sim --schedules "$schedules_without" --jobs "$jobs" --first >"$log" 2>&1 || status=1
+    say nothing-planted "$status" "$(tail -1 "$log")" "$log"
 }
 
 copy_tree >"$root/build/bugs.log" 2>&1 || { cat "$root/build/bugs.log" && exit 1; }
 cd "$tree/build"
 [ $# -gt 0 ] || mapfile -t names < <(cd "$bugs" && printf '%s\n' *.patch)
+report_without
 for name in "${names[@]:-$@}"; do
     report "$bugs/${name%.patch}.patch"
 done

@@ -309,41 +309,69 @@ static void trace(const struct guest *guest, const struct answer *answer)
              answer->tx.data, (int)answer->key.len, answer->key.data, (unsigned long long)answer->seq);
 }
 
+/* What is about one subscription. */
+static void on_rows(struct guest *guest, const struct answer *answer)
+{
+    struct sub *sub = find_sub(guest, answer->sub);
+    if (!answer->has_sub)
+        FAIL(guest, "'%.*s' is of no subscription", (int)answer->name.len, answer->name.data);
+    if (sub == NULL)
+        return; /* it has ended */
+    check_between(guest, answer, answer->type == ANSWER_SNAP || answer->type == ANSWER_SNAP_END ? sub : NULL);
+    if (answer->type == ANSWER_SNAP)
+        on_snap(guest, sub, answer);
+    else if (answer->type == ANSWER_SNAP_END)
+        on_snap_end(guest, sub, answer);
+    else if (answer->type == ANSWER_DELTA)
+        on_delta(guest, sub, answer);
+    else
+        on_reset(guest, sub);
+}
+
+static void on_answer(struct guest *guest, const struct answer *answer)
+{
+    switch (answer->type) {
+    case ANSWER_SNAP:
+    case ANSWER_SNAP_END:
+    case ANSWER_DELTA:
+    case ANSWER_RESET:
+        on_rows(guest, answer);
+        break;
+    case ANSWER_UPTODATE:
+        check_between(guest, answer, NULL);
+        on_uptodate(guest, answer);
+        break;
+    case ANSWER_COMMITTED:
+        check_between(guest, answer, NULL);
+        on_answered(guest, answer);
+        break;
+    case ANSWER_REJECTED:
+        if (answer->retry_ms > 0)
+            on_put_off(guest, answer);
+        else
+            on_answered(guest, answer);
+        break;
+    case ANSWER_HELLO:
+        on_hello(guest, answer);
+        break;
+    case ANSWER_GONE: /* the close follows */
+        break;
+    case ANSWER_OTHER:
+        FAIL(guest, "the server sent a '%.*s'", (int)answer->name.len, answer->name.data);
+    }
+}
+
 static void on_message(void *arg, struct slice message)
 {
     struct guest *guest = arg;
     struct answer answer;
     if (!answer_read(message, &answer))
         FAIL(guest, "a message of %zu bytes is no frame", message.len);
-    struct sub *sub = answer.has_sub ? find_sub(guest, answer.sub) : NULL;
-    if (answer.has_sub && sub == NULL && answer.type != ANSWER_UPTODATE)
-        return; /* a subscription that has ended */
-    sim_tally(SIM_CHECKS, 1);
     if (sim_is_traced())
         trace(guest, &answer);
+    sim_tally(SIM_CHECKS, 1);
     check_greeting(guest, &answer);
-    if (answer.type != ANSWER_REJECTED && answer.type != ANSWER_GONE)
-        check_between(guest, &answer, answer.type == ANSWER_SNAP || answer.type == ANSWER_SNAP_END ? sub : NULL);
-    if (answer.type == ANSWER_SNAP)
-        on_snap(guest, sub, &answer);
-    else if (answer.type == ANSWER_SNAP_END)
-        on_snap_end(guest, sub, &answer);
-    else if (answer.type == ANSWER_DELTA)
-        on_delta(guest, sub, &answer);
-    else if (answer.type == ANSWER_UPTODATE)
-        on_uptodate(guest, &answer);
-    else if (answer.type == ANSWER_RESET && sub != NULL)
-        on_reset(guest, sub);
-    else if (answer.type == ANSWER_HELLO)
-        on_hello(guest, &answer);
-    else if (answer.type == ANSWER_GONE)
-        return; /* the close follows */
-    else if (answer.type == ANSWER_REJECTED && answer.retry_ms > 0)
-        on_put_off(guest, &answer);
-    else if (answer.type == ANSWER_COMMITTED || answer.type == ANSWER_REJECTED)
-        on_answered(guest, &answer);
-    else
-        FAIL(guest, "the server sent a '%.*s'", (int)answer.name.len, answer.name.data);
+    on_answer(guest, &answer);
 }
 
 /* Coming and going. */

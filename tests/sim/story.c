@@ -2,6 +2,7 @@
  * story - one schedule: scopes, clients with their habits, disasters; then quiet, and everything is held against what
  * the files say.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,6 +103,7 @@ static struct habits random_habits(const struct story *story)
 /* Two by two they have one identity, but for some. */
 static void add_guests(struct story *story)
 {
+    assert(story->n_scopes > 0);
     story->n_guests = GUESTS_MIN + sim_random(GUESTS_MAX - GUESTS_MIN + 1);
     for (size_t i = 0; i < story->n_guests; i++) {
         struct habits habits = random_habits(story);

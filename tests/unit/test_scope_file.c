@@ -354,10 +354,53 @@ enum err __wrap_dir_sync_of(const char *path);
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 static bool folders_fail;
+static int n_folder_syncs;
 
 enum err __wrap_dir_sync_of(const char *path) /* NOLINT(bugprone-reserved-identifier) */
 {
+    n_folder_syncs++;
     return folders_fail ? ERR_IO : __real_dir_sync_of(path);
+}
+
+static void test_waking_a_scope_syncs_nothing(void **state)
+{
+    struct scope *scope = *state;
+    scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
+    close_file(scope);
+    n_folder_syncs = 0;
+    scope_reopen(scope);
+    assert_string_equal(scope_query(scope, "SELECT id FROM notes"), "a");
+    close_file(scope);
+    assert_int_equal(n_folder_syncs, 0);
+    assert_false(exists(scope, "-wal"));
+    scope_reopen(scope);
+    scope_execute(scope, "INSERT INTO notes(id) VALUES('b')");
+    assert_int_equal(n_folder_syncs, 0); /* the journal has it */
+    assert_int_equal(database_checkpoint(&scope->file->database, NULL), ERR_OK);
+    assert_int_equal(database_checkpoint(&scope->file->database, NULL), ERR_OK);
+    assert_int_equal(n_folder_syncs, 1);
+}
+
+static void test_a_file_is_not_written_before_its_wal_is_kept(void **state)
+{
+    struct scope *scope = *state;
+    struct buf why = {0};
+    close_file(scope);
+    scope_reopen(scope);
+    struct buf file = copy_of(scope, "");
+    scope_execute(scope, "INSERT INTO notes(id) VALUES('a')");
+    folders_fail = true;
+    assert_int_equal(database_checkpoint(&scope->file->database, &why), ERR_IO);
+    assert_true(slice_eq(buf_slice(&why), SLICE("its folder cannot be synced")));
+    close_file(scope);
+    folders_fail = false;
+    struct buf now = copy_of(scope, "");
+    assert_true(slice_eq(buf_slice(&now), buf_slice(&file)));
+    scope_reopen(scope);
+    assert_string_equal(scope_query(scope, "SELECT id FROM notes"), "a");
+    buf_release(&why);
+    buf_release(&file);
+    buf_release(&now);
 }
 
 static void test_a_file_whose_wal_could_be_lost_is_not_written(void **state)
@@ -393,6 +436,8 @@ int main(void)
         SCOPE_TEST(test_the_wal_of_a_file_that_is_gone_is_not_replayed),
         SCOPE_TEST(test_a_crash_loses_nothing_that_was_committed),
         SCOPE_TEST(test_a_file_whose_wal_could_be_lost_is_not_written),
+        SCOPE_TEST(test_waking_a_scope_syncs_nothing),
+        SCOPE_TEST(test_a_file_is_not_written_before_its_wal_is_kept),
         SCOPE_TEST(test_what_was_abandoned_is_saved_when_it_is_opened),
         SCOPE_TEST(test_a_file_of_another_scope_is_refused),
         SCOPE_TEST(test_another_format_is_refused),
