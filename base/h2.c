@@ -198,8 +198,35 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     return 0;
 }
 
+/* Who has no memory ends, as everywhere: nghttp2 would report it in places where we could not go on. */
+
+static void *allocate(size_t len, void *arg)
+{
+    (void)arg;
+    return mem_alloc(len);
+}
+
+static void *allocate_zeros(size_t n, size_t len, void *arg)
+{
+    (void)arg;
+    return mem_zero(n, len);
+}
+
+static void *resize(void *old, size_t len, void *arg)
+{
+    (void)arg;
+    return mem_resize(old, len);
+}
+
+static void release(void *memory, void *arg)
+{
+    (void)arg;
+    free(memory);
+}
+
 static nghttp2_session *new_session(struct h2 *h2, bool is_server)
 {
+    nghttp2_mem memory = {NULL, allocate, release, allocate_zeros, resize}; /* it is copied */
     nghttp2_session_callbacks *callbacks;
     nghttp2_session *session;
     int failed = nghttp2_session_callbacks_new(&callbacks);
@@ -208,8 +235,8 @@ static nghttp2_session *new_session(struct h2 *h2, bool is_server)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    failed = is_server ? nghttp2_session_server_new(&session, callbacks, h2)
-                       : nghttp2_session_client_new(&session, callbacks, h2);
+    failed = is_server ? nghttp2_session_server_new3(&session, callbacks, h2, NULL, &memory)
+                       : nghttp2_session_client_new3(&session, callbacks, h2, NULL, &memory);
     nghttp2_session_callbacks_del(callbacks);
     assert(failed == 0);
 

@@ -85,6 +85,11 @@ static const char *scan(struct slice text, size_t *ret_at)
     return reason;
 }
 
+void json_init(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){mem_alloc, free});
+}
+
 cJSON *json_parse(struct slice text, struct json_error *ret_error)
 {
     size_t at = 0;

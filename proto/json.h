@@ -19,6 +19,10 @@ struct json_error {
     size_t line, column; /* from 1; a column is a byte */
 };
 
+/* Once, before cJSON is used: who has no memory ends, as everywhere. A member that could not be added, such as a claim,
+ * would be missing without a word. */
+void json_init(void);
+
 /* The whole of `text` as one value, or NULL with `ret_error` filled. The caller frees it with cJSON_Delete. */
 cJSON *json_parse(struct slice text, struct json_error *ret_error);
 

@@ -184,6 +184,11 @@ bench_tests() {
     make -s -C "$1" -j"$jobs" bench-check
 }
 
+# simulated BUILD OPTION...: fails if a schedule does.
+simulated() {
+    "$1/tests/sim/sim" --jobs "$jobs" "${@:2}"
+}
+
 npm_tests() {
     NODE_OPTIONS=--test-reporter=tap npm run "$2" --prefix "$1"
 }
@@ -197,6 +202,7 @@ all_suites() {
     suite server server_tests build
     suite browser browser_tests build
     suite bench bench_tests build
+    check sim simulated build --schedules 300
 }
 
 #

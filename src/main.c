@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "proto/json.h"
 #include "src/control/commands.h"
 #include "src/control/token_command.h"
 
@@ -47,6 +48,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc < 2 ? "" : argv[1];
     raise_descriptor_limit();
+    json_init();
     signal(SIGPIPE, SIG_IGN); /* a reader that has gone, of a socket or of the log, is an error code */
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (strcmp(COMMANDS[i].name, name) == 0)

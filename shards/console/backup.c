@@ -76,7 +76,7 @@ static void check(struct backup *backup)
     ask(backup, "SELECT max(seq) FROM _sync_log", &seq);
     if (backup->why.len == 0 && !slice_eq(buf_slice(&verdict), SLICE("ok")))
         buf_printf(&backup->why, "the scope's file is damaged: %s", verdict.data);
-    if (backup->why.len == 0)
+    if (backup->why.len == 0 && seq.len > 0)
         backup->seq = strtoll(seq.data, NULL, 10);
     buf_release(&verdict);
     buf_release(&seq);

@@ -13,20 +13,20 @@
 
 static const char SCOPE[] = "scope", SEGMENT[] = "000001.journal", PART[] = "part";
 
-void kept_encode(struct buf *kept, const struct scoperecord *records, size_t n)
+void kept_encode(struct buf *out, const struct scoperecord *records, size_t n)
 {
     struct segment_header header = {.generation = 1};
-    segment_header_write(buf_reserve(kept, SEGMENT_HEADER), &header);
-    kept->len += SEGMENT_HEADER;
+    segment_header_write(buf_reserve(out, SEGMENT_HEADER), &header);
+    out->len += SEGMENT_HEADER;
     for (size_t i = 0; i < n; i++) {
-        size_t at = kept->len;
-        buf_reserve(kept, RECORD_HEADER);
-        kept->len += RECORD_HEADER;
-        scoperecord_write(kept, &records[i]);
-        size_t payload_len = kept->len - at - RECORD_HEADER, len = record_len(payload_len);
-        buf_reserve(kept, at + len - kept->len);
-        kept->len = at + len;
-        record_seal(kept->data + at, payload_len, header.generation, at - SEGMENT_HEADER, 0);
+        size_t at = out->len;
+        buf_reserve(out, RECORD_HEADER);
+        out->len += RECORD_HEADER;
+        scoperecord_write(out, &records[i]);
+        size_t payload_len = out->len - at - RECORD_HEADER, len = record_len(payload_len);
+        buf_reserve(out, at + len - out->len);
+        out->len = at + len;
+        record_seal(out->data + at, payload_len, header.generation, at - SEGMENT_HEADER, 0);
     }
 }
 
@@ -156,8 +156,9 @@ enum err kept_end(const char *data_dir, const struct scope_name *name, const cha
 {
     char *dir = kept_dir(data_dir, name), *root = join(data_dir, "journal");
     char *scope = join(dir, SCOPE), *part = join(dir, PART), *segment = join(dir, SEGMENT);
-    bool ok = (to == NULL || copy(segment, to)) && remove_file(segment) && remove_file(part) && remove_file(scope) &&
-              (rmdir(dir) == 0 || errno == ENOENT);
+    bool ok = (to == NULL || copy(segment, to)) && remove_file(segment) &&
+              (dir_sync(dir) == ERR_OK || errno == ENOENT); /* it must not come back, whatever becomes of the folder */
+    ok = ok && remove_file(part) && remove_file(scope) && (rmdir(dir) == 0 || errno == ENOENT);
     enum err err = ok ? dir_sync(root) : ERR_IO;
     free(scope);
     free(part);

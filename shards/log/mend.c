@@ -97,6 +97,13 @@ static int copy_pages(sqlite3 *old, sqlite3 *part)
     return sqlite3_backup_finish(backup);
 }
 
+/* A read that failed while the copy was checked says nothing about it. These are SQLite's words for that. */
+static bool is_unread(const char *verdict)
+{
+    return strstr(verdict, "get the page") != NULL || strstr(verdict, "get page") != NULL ||
+           strstr(verdict, "read ptrmap") != NULL;
+}
+
 static enum err check(struct mend *mend, sqlite3 *db)
 {
     sqlite3_stmt *read = NULL;
@@ -104,8 +111,10 @@ static enum err check(struct mend *mend, sqlite3 *db)
     if (code == SQLITE_OK)
         code = sqlite3_step(read);
     enum err err = code == SQLITE_ROW ? ERR_OK : fail_sqlite(mend, "the file cannot be read", code);
-    if (err == ERR_OK && strcmp((const char *)sqlite3_column_text(read, 0), "ok") != 0)
-        err = fail(mend, ERR_DAMAGED, "the file is damaged", (const char *)sqlite3_column_text(read, 0));
+    const char *verdict = err == ERR_OK ? (const char *)sqlite3_column_text(read, 0) : "ok";
+    if (strcmp(verdict, "ok") != 0)
+        err = is_unread(verdict) ? fail(mend, ERR_IO, "the copy cannot be read", verdict)
+                                 : fail(mend, ERR_DAMAGED, "the file is damaged", verdict);
     sqlite3_finalize(read);
     return err;
 }

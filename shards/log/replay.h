@@ -5,6 +5,9 @@
  * (incarnation) if it is the next one there (number), row by row, with triggers and foreign keys off; one that the file
  * has is passed over. Each file that was touched is checkpointed with fsync; then the segments go.
  *
+ * Before all that, scopes whose records were kept while a worker ran are mended (mend.h); one that cannot be is passed
+ * over, and goes on waiting. So does one at whose file the disk fails now.
+ *
  * If a journal is damaged (reader.h), nothing is served. A scope that its records do not fit, or whose file is damaged
  * or missing, stays closed until a person has looked, and the others are served: beside its file stand a marker,
  * FILE.damaged, and a segment with its records, FILE.journal. To have them replayed once the file is good again, that

@@ -22,8 +22,8 @@ bool row_table_read(struct row_table *table, sqlite3 *db, const char *name)
             .is_stored = sqlite3_column_int(read, 2) != 0,
         };
     }
-    sqlite3_finalize(read);
-    if (table->n_columns > 0)
+    bool is_whole = sqlite3_finalize(read) == SQLITE_OK; /* else a part of the columns may have been read */
+    if (is_whole && table->n_columns > 0)
         return true;
     row_table_release(table);
     return false;

@@ -6,13 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
 #include "shards/log/segment.h"
 
-enum { SPARES = 2, SPARES_MAX = 8, ZEROS = 1 << 20 };
+enum {
+    SPARES = 2,
+    SPARES_MAX = 8,
+    RESERVE = 5, /* segments' worth of the disk that a journal does not grow into */
+    ZEROS = 1 << 20,
+};
 
 struct segment {
     struct list link;
@@ -130,10 +136,22 @@ void writer_free_up_to(struct writer *writer, uint64_t position)
     remove_spares(writer, SPARES_MAX);
 }
 
+/* Files must be able to grow by what their logs hold, or no checkpoint would ever free a segment again. */
+static bool leaves_room(struct writer *writer)
+{
+    struct statvfs disk;
+    if (statvfs(writer->dir, &disk) < 0 || disk.f_bavail * disk.f_frsize >= RESERVE * writer->segment_bytes)
+        return true;
+    errno = ENOSPC;
+    return fail(writer, "create");
+}
+
 bool writer_make_spare(struct writer *writer)
 {
     if (writer->n_spare > 0)
         return true;
+    if (!leaves_room(writer))
+        return false;
     struct segment *segment = segment_create(writer);
     if (segment != NULL)
         add_spare(writer, segment);

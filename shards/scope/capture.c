@@ -105,7 +105,7 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
 
 size_t capture_bytes(const struct capture *capture)
 {
-    return capture->bytes.len + capture->journal.len;
+    return capture->bytes.len + capture->journal.len + capture->n * sizeof *capture->changes;
 }
 
 void capture_init(struct capture *capture, const struct kind *kind, sqlite3 *db)

@@ -369,6 +369,8 @@ enum err database_err(int code)
         return ERR_DAMAGED;
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
+    case SQLITE_PERM:
+    case SQLITE_READONLY: /* SQLite falls back to reading where it may not write, or has no descriptor */
         return ERR_IO;
     case SQLITE_INTERRUPT:
         return ERR_TIMEOUT;

@@ -116,18 +116,22 @@ static void print_trouble(const cJSON *scope)
     printf("\n");
 }
 
+static void print_each(const cJSON *all, const char *list, void (*print)(const cJSON *scope))
+{
+    for (const cJSON *shard = all->child; shard != NULL; shard = shard->next) {
+        const cJSON *scopes = cJSON_GetObjectItemCaseSensitive(shard, list);
+        for (const cJSON *scope = scopes == NULL ? NULL : scopes->child; scope != NULL; scope = scope->next)
+            print(scope);
+    }
+}
+
 static void print_all(const cJSON *all)
 {
-    const cJSON *shard, *scope;
     printf("shard   scopes  sessions  unsaved  journal position  not durable  outputs held  journal\n");
-    cJSON_ArrayForEach(shard, all)
+    for (const cJSON *shard = all->child; shard != NULL; shard = shard->next)
         print_shard(shard);
-    cJSON_ArrayForEach(shard, all)
-        cJSON_ArrayForEach(scope, cJSON_GetObjectItemCaseSensitive(shard, "trouble"))
-            print_trouble(scope);
-    cJSON_ArrayForEach(shard, all)
-        cJSON_ArrayForEach(scope, cJSON_GetObjectItemCaseSensitive(shard, "damaged"))
-            print_damaged(scope);
+    print_each(all, "trouble", print_trouble);
+    print_each(all, "damaged", print_damaged);
 }
 
 static bool is_shard_well(const cJSON *shard)
@@ -140,9 +144,8 @@ static bool is_shard_well(const cJSON *shard)
 
 static bool is_well(const cJSON *all)
 {
-    const cJSON *shard;
     bool is_well = true;
-    cJSON_ArrayForEach(shard, all)
+    for (const cJSON *shard = all->child; shard != NULL; shard = shard->next)
         is_well = is_shard_well(shard) && is_well;
     return is_well;
 }

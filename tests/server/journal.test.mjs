@@ -49,6 +49,7 @@ test("a damaged journal is told, repaired, and every client gets a reset", async
   assert.equal(busy.status, 1);
   assert.match(busy.err, /another Skerry has this data folder/);
 
+  ann.stop(); // it comes back with what it holds
   await server.killAll();
   const whole = await server.command("journal", "verify");
   assert.equal(whole.status, 0, whole.out + whole.err);
@@ -65,6 +66,7 @@ test("a damaged journal is told, repaired, and every client gets a reset", async
   assert.match(repair.out, /journal\/0 is kept as .*journal\/0\.damaged-\d+/);
 
   await server.start();
+  ann.start();
   await until(() => ann.cursor > before, "a reset");
   await ann.settle();
   const fresh = new Client(server.url("one", "ben"), ["notes"]);

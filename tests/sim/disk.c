@@ -46,11 +46,13 @@ struct entry {
     struct inode *inode;
 };
 
-/* An entry now leads to `inode`, or is gone. A rename is both, and cannot be parted. */
+/* An entry now leads to `inode`, or is gone. A rename is both, and cannot be parted: one between two folders stands in
+ * the changes of both, and what becomes of it in one, it does in the other. */
 struct change {
     struct list link;
+    struct inode *folder, *old_folder, *inode;
     char name[NAME_LEN_MAX], old_name[NAME_LEN_MAX];
-    struct inode *inode;
+    struct change *twin;
 };
 
 static struct {
@@ -135,11 +137,18 @@ static void set(struct list *entries, const char *name, struct inode *inode)
         disk_unref(before);
 }
 
-static void apply(struct list *entries, const struct change *change)
+static void apply(const struct change *change)
 {
-    set(entries, change->name, change->inode);
-    if (change->old_name[0] != '\0')
-        set(entries, change->old_name, NULL);
+    set(&change->folder->entries, change->name, change->inode);
+    if (change->old_folder != NULL)
+        set(&change->old_folder->entries, change->old_name, NULL);
+}
+
+static void keep(const struct change *change)
+{
+    set(&change->folder->kept, change->name, change->inode);
+    if (change->old_folder != NULL)
+        set(&change->old_folder->kept, change->old_name, NULL);
 }
 
 /* The name of a scope's file, or of its WAL, begins with the scope's hash. */
@@ -149,31 +158,52 @@ static void note_group(struct inode *inode, const char *name)
         memcpy(inode->group, name, GROUP_LEN);
 }
 
-static void change(struct inode *folder, const char *name, const char *old_name, struct inode *inode)
+static struct change *note_change(struct inode *where, const struct change *made)
 {
-    struct change *done = mem_zero(1, sizeof *done);
-    snprintf(done->name, sizeof done->name, "%s", name);
-    snprintf(done->old_name, sizeof done->old_name, "%s", old_name);
-    done->inode = inode == NULL ? NULL : ref(inode);
-    list_append(&folder->changes, &done->link);
+    struct change *copy = mem_zero(1, sizeof *copy);
+    *copy = *made;
+    if (copy->inode != NULL)
+        ref(copy->inode);
+    list_append(&where->changes, &copy->link);
+    return copy;
+}
+
+static void change(struct inode *folder, const char *name, struct inode *inode, struct inode *old_folder,
+                   const char *old_name)
+{
+    struct change made = {.folder = folder, .old_folder = old_folder, .inode = inode};
+    snprintf(made.name, sizeof made.name, "%s", name);
+    snprintf(made.old_name, sizeof made.old_name, "%s", old_name);
+    struct change *noted = note_change(folder, &made);
+    if (old_folder != NULL && old_folder != folder) {
+        noted->twin = note_change(old_folder, &made);
+        noted->twin->twin = noted;
+    }
     if (inode != NULL)
         note_group(inode, name);
-    apply(&folder->entries, done);
+    apply(&made);
+}
+
+static void change_free(struct change *done)
+{
+    list_remove(&done->link);
+    if (done->inode != NULL)
+        disk_unref(done->inode);
+    free(done);
 }
 
 /* Of the changes since the last sync, the first `n` reach the disk; the others never happened. */
 static void keep_changes(struct inode *folder, uint32_t n)
 {
-    struct list *link;
-    while ((link = list_pop(&folder->changes)) != NULL) {
-        struct change *done = LIST_ITEM(link, struct change, link);
+    while (!list_is_empty(&folder->changes)) {
+        struct change *done = LIST_ITEM(folder->changes.next, struct change, link);
         if (n > 0) {
-            apply(&folder->kept, done);
+            keep(done);
             n--;
         }
-        if (done->inode != NULL)
-            disk_unref(done->inode);
-        free(done);
+        if (done->twin != NULL)
+            change_free(done->twin);
+        change_free(done);
     }
 }
 
@@ -222,7 +252,8 @@ static bool is_full(void)
 
 bool disk_may_fail(const struct inode *inode)
 {
-    return world.current != STORY && (inode->group[0] == '\0' || !process_is_starting());
+    (void)inode;
+    return world.current != STORY;
 }
 
 bool disk_is_bad(const struct inode *inode)
@@ -261,7 +292,7 @@ struct inode *disk_open(const char *path, int flags)
             return NULL;
         }
         inode = inode_new(false);
-        change(folder, name, "", inode);
+        change(folder, name, inode, NULL, "");
     }
     if ((flags & O_TRUNC) != 0)
         disk_truncate(inode, 0);
@@ -481,7 +512,7 @@ int disk_unlink(const char *path)
     const struct entry *entry = folder == NULL ? NULL : find(&folder->entries, name);
     if (entry == NULL || entry->inode->is_folder)
         return fail(entry == NULL ? ENOENT : EISDIR);
-    change(folder, name, "", NULL);
+    change(folder, name, NULL, NULL, "");
     return 0;
 }
 
@@ -492,8 +523,8 @@ int disk_rename(const char *from, const char *to)
     const struct entry *entry = old_folder == NULL ? NULL : find(&old_folder->entries, old_name);
     if (folder == NULL || entry == NULL)
         return fail(ENOENT);
-    assert(folder == old_folder && !entry->inode->is_folder);
-    change(folder, name, old_name, entry->inode);
+    assert(!entry->inode->is_folder);
+    change(folder, name, entry->inode, old_folder, old_name);
     return 0;
 }
 
@@ -507,7 +538,7 @@ int disk_mkdir(const char *path)
         return fail(EEXIST);
     if (is_full())
         return fail(ENOSPC);
-    change(folder, name, "", inode_new(true));
+    change(folder, name, inode_new(true), NULL, "");
     return 0;
 }
 
@@ -571,23 +602,31 @@ static uint32_t list_len(const struct list *list)
     return n;
 }
 
-static void folder_cut(struct inode *folder)
+static void folder_keep(struct inode *folder)
 {
     keep_changes(folder, random_below(list_len(&folder->changes) + 1));
+    LIST_FOREACH(link, &folder->kept)
+        if (LIST_ITEM(link, struct entry, link)->inode->is_folder)
+            folder_keep(LIST_ITEM(link, struct entry, link)->inode);
+}
+
+/* What is on no disk any more is left alone. */
+static void folder_cut(struct inode *folder)
+{
+    list_init(&folder->entries);
     LIST_FOREACH(link, &folder->kept) {
         const struct entry *entry = LIST_ITEM(link, struct entry, link);
-        if (!entry->inode->is_folder)
-            file_cut(entry->inode);
-        else
+        if (entry->inode->is_folder)
             folder_cut(entry->inode);
+        else
+            file_cut(entry->inode);
+        set(&folder->entries, entry->name, entry->inode);
     }
-    list_init(&folder->entries); /* what is on no disk any more is left alone */
-    LIST_FOREACH(link, &folder->kept)
-        set(&folder->entries, LIST_ITEM(link, struct entry, link)->name, LIST_ITEM(link, struct entry, link)->inode);
 }
 
 void disk_cut(void)
 {
+    folder_keep(disk.root);
     folder_cut(disk.root);
     disk_calm();
 }

@@ -71,20 +71,18 @@ static void send_tx(struct guest *guest, size_t tx)
 static void send_sub(struct guest *guest, struct sub *sub)
 {
     struct buf message = {0};
-    mp_write_map(&message, sub->is_whole && guest->cursor > 0 ? 4 : 3);
+    mp_write_map(&message, sub->is_whole ? 4 : 3);
     mp_write_str(&message, SLICE("t"));
     mp_write_str(&message, SLICE("sub"));
     mp_write_str(&message, SLICE("subId"));
     mp_write_str(&message, slice_str(sub->id));
     mp_write_str(&message, SLICE("collection"));
     mp_write_str(&message, slice_str(COLLECTION_NAMES[sub->collection]));
-    if (sub->is_whole && guest->cursor > 0) {
+    if (sub->is_whole) {
         char since[24];
         snprintf(since, sizeof since, "%llu", (unsigned long long)guest->cursor);
         mp_write_str(&message, SLICE("since"));
         mp_write_str(&message, slice_str(since));
-    } else {
-        sub->is_whole = false;
     }
     sub->is_pending = true;
     socket_send(&guest->socket, buf_slice(&message));
@@ -129,6 +127,8 @@ static void on_open(void *arg)
     guest->back_off_ms = BACK_OFF_MIN_MS;
     guest->since = guest->cursor;
     guest->is_greeted = !guest->habits.is_v1;
+    for (size_t i = 0; i < COLLECTION_N && guest->cursor == 0; i++)
+        guest->subs[i].is_whole = false; /* the scope was empty: there is nothing to resume from */
     for (int whole = 1; whole >= 0; whole--)
         for (size_t i = 0; i < COLLECTION_N; i++)
             if (guest->subs[i].is_wanted && guest->subs[i].is_whole == (whole == 1))
@@ -268,7 +268,8 @@ static void on_answered(struct guest *guest, const struct answer *answer)
         FAIL(guest, "'%.*s' was answered, which nobody sent", (int)answer->tx.len, answer->tx.data);
     if (answer->code.len >= CODE_MAX)
         FAIL(guest, "the code '%.*s'", (int)answer->code.len, answer->code.data);
-    memcpy(ending.code, answer->code.data, answer->code.len);
+    if (answer->code.len > 0)
+        memcpy(ending.code, answer->code.data, answer->code.len);
     ending.seq = answer->seq;
     ending.result = answer->result.len == 0 ? 0 : row_hash(answer->result);
     history_end(guest->history, tx, &ending);
@@ -308,41 +309,69 @@ static void trace(const struct guest *guest, const struct answer *answer)
              answer->tx.data, (int)answer->key.len, answer->key.data, (unsigned long long)answer->seq);
 }
 
+/* What is about one subscription. */
+static void on_rows(struct guest *guest, const struct answer *answer)
+{
+    struct sub *sub = find_sub(guest, answer->sub);
+    if (!answer->has_sub)
+        FAIL(guest, "'%.*s' is of no subscription", (int)answer->name.len, answer->name.data);
+    if (sub == NULL)
+        return; /* it has ended */
+    check_between(guest, answer, answer->type == ANSWER_SNAP || answer->type == ANSWER_SNAP_END ? sub : NULL);
+    if (answer->type == ANSWER_SNAP)
+        on_snap(guest, sub, answer);
+    else if (answer->type == ANSWER_SNAP_END)
+        on_snap_end(guest, sub, answer);
+    else if (answer->type == ANSWER_DELTA)
+        on_delta(guest, sub, answer);
+    else
+        on_reset(guest, sub);
+}
+
+static void on_answer(struct guest *guest, const struct answer *answer)
+{
+    switch (answer->type) {
+    case ANSWER_SNAP:
+    case ANSWER_SNAP_END:
+    case ANSWER_DELTA:
+    case ANSWER_RESET:
+        on_rows(guest, answer);
+        break;
+    case ANSWER_UPTODATE:
+        check_between(guest, answer, NULL);
+        on_uptodate(guest, answer);
+        break;
+    case ANSWER_COMMITTED:
+        check_between(guest, answer, NULL);
+        on_answered(guest, answer);
+        break;
+    case ANSWER_REJECTED:
+        if (answer->retry_ms > 0)
+            on_put_off(guest, answer);
+        else
+            on_answered(guest, answer);
+        break;
+    case ANSWER_HELLO:
+        on_hello(guest, answer);
+        break;
+    case ANSWER_GONE: /* the close follows */
+        break;
+    case ANSWER_OTHER:
+        FAIL(guest, "the server sent a '%.*s'", (int)answer->name.len, answer->name.data);
+    }
+}
+
 static void on_message(void *arg, struct slice message)
 {
     struct guest *guest = arg;
     struct answer answer;
     if (!answer_read(message, &answer))
         FAIL(guest, "a message of %zu bytes is no frame", message.len);
-    struct sub *sub = answer.has_sub ? find_sub(guest, answer.sub) : NULL;
-    if (answer.has_sub && sub == NULL && answer.type != ANSWER_UPTODATE)
-        return; /* a subscription that has ended */
-    sim_tally(SIM_CHECKS, 1);
     if (sim_is_traced())
         trace(guest, &answer);
+    sim_tally(SIM_CHECKS, 1);
     check_greeting(guest, &answer);
-    if (answer.type != ANSWER_REJECTED && answer.type != ANSWER_GONE)
-        check_between(guest, &answer, answer.type == ANSWER_SNAP || answer.type == ANSWER_SNAP_END ? sub : NULL);
-    if (answer.type == ANSWER_SNAP)
-        on_snap(guest, sub, &answer);
-    else if (answer.type == ANSWER_SNAP_END)
-        on_snap_end(guest, sub, &answer);
-    else if (answer.type == ANSWER_DELTA)
-        on_delta(guest, sub, &answer);
-    else if (answer.type == ANSWER_UPTODATE)
-        on_uptodate(guest, &answer);
-    else if (answer.type == ANSWER_RESET && sub != NULL)
-        on_reset(guest, sub);
-    else if (answer.type == ANSWER_HELLO)
-        on_hello(guest, &answer);
-    else if (answer.type == ANSWER_GONE)
-        return; /* the close follows */
-    else if (answer.type == ANSWER_REJECTED && answer.retry_ms > 0)
-        on_put_off(guest, &answer);
-    else if (answer.type == ANSWER_COMMITTED || answer.type == ANSWER_REJECTED)
-        on_answered(guest, &answer);
-    else
-        FAIL(guest, "the server sent a '%.*s'", (int)answer.name.len, answer.name.data);
+    on_answer(guest, &answer);
 }
 
 /* Coming and going. */
@@ -388,7 +417,7 @@ static bool happens(uint32_t out_of_1000)
 static void transact(struct guest *guest)
 {
     struct unanswered *unanswered = mem_zero(1, sizeof *unanswered);
-    struct work work = work_random(guest->user, guest->habits.large_one_in);
+    struct work work = work_random(guest->user, guest->habits.large_one_in, guest->habits.len_max);
     unanswered->tx = history_add(guest->history, &work);
     list_append(&guest->unanswered, &unanswered->link);
     guest->n_unanswered++;
@@ -426,8 +455,11 @@ static void drop(struct guest *guest)
 static void act(struct guest *guest)
 {
     const struct habits *habits = &guest->habits;
-    if (guest->n_unanswered < habits->in_flight)
+    while (guest->n_left > 0 && guest->n_unanswered < habits->in_flight) {
         transact(guest);
+        if (sim_random(2) == 0)
+            break;
+    }
     if (guest->history->n_txs > 0 && happens(habits->again))
         send_again(guest);
     if (happens(habits->resubscribes))

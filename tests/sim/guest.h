@@ -16,10 +16,10 @@ struct guest;
 
 /* Chances are out of a thousand at each of its ticks. */
 struct habits {
-    bool is_v1;            /* speaks skerry.v1, else the base contract */
-    unsigned tick_ms;      /* on average */
-    unsigned in_flight;    /* transactions unanswered, at most */
-    unsigned large_one_in; /* see work_random */
+    bool is_v1;                     /* speaks skerry.v1, else the base contract */
+    unsigned tick_ms;               /* on average */
+    unsigned in_flight;             /* transactions unanswered, at most */
+    unsigned large_one_in, len_max; /* see work_random */
     uint32_t drops, pauses, twice, again, resubscribes;
 };
 

@@ -1,5 +1,5 @@
 /*
- * sim - plays schedules: sim [--seed N] [--schedules N] [--jobs N] [--twice] [--repro SEED [--trace]]
+ * sim - plays schedules: sim [--seed N] [--schedules N] [--jobs N] [--twice] [--first] [--repro SEED [--trace]]
  *       or one of them with each thing failing once: sim --fail-each io|alloc [--stride N] [--seed N]
  *
  * Each schedule has a process of its own, so what it leaks, and what a crash of the simulated processes abandons, goes
@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/json.h"
 #include "tests/sim/world.h"
 
 enum { JOBS_MAX = 64, PATIENCE_S = 20, FAILED_SHOWN = 20 };
@@ -29,7 +30,7 @@ enum each { EACH_NONE, EACH_CALL, EACH_ALLOCATION };
 static struct settings {
     uint64_t seed, schedules, stride, fail_at;
     unsigned jobs;
-    bool plays_twice, traces, plays_one;
+    bool plays_twice, traces, plays_one, stops; /* at the first failure */
     enum each each;
 } settings = {.seed = 1, .schedules = 300, .stride = 1, .jobs = 2};
 
@@ -193,7 +194,7 @@ static void play_all(void)
 {
     if (!settings.plays_one)
         play_kept_seeds();
-    for (uint64_t i = 0; i < settings.schedules; i++)
+    for (uint64_t i = 0; i < settings.schedules && !(settings.stops && n_failed > 0); i++)
         play_one(settings.seed + i, settings.fail_at);
     await_all();
 }
@@ -249,11 +250,17 @@ static uint64_t number(const char *text)
 static void parse(int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        {"seed", required_argument, NULL, 's'},      {"schedules", required_argument, NULL, 'n'},
-        {"jobs", required_argument, NULL, 'j'},      {"twice", no_argument, NULL, '2'},
-        {"repro", required_argument, NULL, 'r'},     {"trace", no_argument, NULL, 't'},
-        {"fail-each", required_argument, NULL, 'e'}, {"stride", required_argument, NULL, 'd'},
-        {"at", required_argument, NULL, 'a'},        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},
+        {"schedules", required_argument, NULL, 'n'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"twice", no_argument, NULL, '2'},
+        {"first", no_argument, NULL, '1'},
+        {"repro", required_argument, NULL, 'r'},
+        {"trace", no_argument, NULL, 't'},
+        {"fail-each", required_argument, NULL, 'e'},
+        {"stride", required_argument, NULL, 'd'},
+        {"at", required_argument, NULL, 'a'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
@@ -265,6 +272,8 @@ static void parse(int argc, char **argv)
             settings.jobs = (unsigned)number(optarg);
         else if (option == '2')
             settings.plays_twice = true;
+        else if (option == '1')
+            settings.stops = true;
         else if (option == 't')
             settings.traces = sim_traces = true;
         else if (option == 'r') {
@@ -296,6 +305,7 @@ int main(int argc, char **argv)
         perror("mmap");
         return 2;
     }
+    json_init();
     story_prepare();
     if (settings.each != EACH_NONE && !settings.plays_one)
         play_each();

@@ -31,7 +31,10 @@ void *__libc_realloc(void *old, size_t len);
 
 static bool fails(void)
 {
-    return world.current != STORY && world.is_begun && ++world.n_allocations == world.fail_allocation;
+    if (world.current == STORY || !world.is_begun || ++world.n_allocations != world.fail_allocation)
+        return false;
+    sim_note("there is no memory");
+    return true;
 }
 
 void *malloc(size_t len)

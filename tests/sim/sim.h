@@ -114,7 +114,7 @@ bool sim_chance(uint32_t n);
 struct sim_count {
     uint64_t reached, hit;
 };
-struct sim_count sim_count(enum sim_fault fault);
+struct sim_count sim_count(enum sim_fault which);
 unsigned sim_hits(void); /* of all */
 
 /* A line of the trace, and a part of its hash: two runs of one seed must say the same. */

@@ -2,8 +2,9 @@
  * story - one schedule: scopes, clients with their habits, disasters; then quiet, and everything is held against what
  * the files say.
  */
+#include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/loop.h"
 #include "tests/sim/check.h"
@@ -22,9 +23,13 @@ enum {
     PATIENCE_US = 600 * SECOND_US, /* for all to be answered once nothing fails any more */
     QUIET_US = SECOND_US,
     STUMBLE_US = 2 * SECOND_US,
+    MANY_LARGE = 6,
+    SHORT_TEXT = 60,
+    LONG_TEXT = 6000,
 };
 
 struct story {
+    const struct theme *theme;
     struct loop *loop;
     struct history *histories[SCOPES_MAX];
     size_t n_scopes;
@@ -36,45 +41,58 @@ struct story {
 
 /* What a schedule is about: some faults hit more often in it, and the others less. */
 
-enum { THEME_FAULTS_MAX = 16, THEME_FACTOR = 5 };
+enum { THEME_FAULTS_MAX = 16 };
+
+#define LONG_TEXTS "long texts"
 
 static const struct theme {
     const char *name;
+    uint32_t factor;
     int faults[THEME_FAULTS_MAX]; /* ended by -1 */
 } THEMES[] = {
-    {"everything", {-1}},
-    {"power", {SIM_POWER_CUT, SIM_CRASH_BOTH, SIM_SHORT_WRITE, -1}},
-    {"crashes", {SIM_CRASH_WORKER, SIM_CRASH_ROUTER, SIM_CRASH_BOTH, SIM_DROP_LINK, -1}},
+    {"everything", 1, {-1}},
+    {"power", 5, {SIM_POWER_CUT, SIM_CRASH_BOTH, SIM_SHORT_WRITE, -1}},
+    {"crashes", 5, {SIM_CRASH_WORKER, SIM_CRASH_ROUTER, SIM_CRASH_BOTH, SIM_DROP_LINK, -1}},
     {"disks",
+     5,
      {SIM_OPEN_FAILS, SIM_READ_FAILS, SIM_SHORT_READ, SIM_WRITE_FAILS, SIM_SHORT_WRITE, SIM_TORN_WRITE, SIM_SYNC_FAILS,
       SIM_RENAME_FAILS, SIM_UNLINK_FAILS, SIM_MKDIR_FAILS, SIM_TRUNCATE_FAILS, SIM_BAD_FILE, -1}},
-    {"full disks", {SIM_DISK_FULL, SIM_SHORT_WRITE, SIM_POWER_CUT, -1}},
+    {"full disks", 5, {SIM_DISK_FULL, SIM_SHORT_WRITE, SIM_POWER_CUT, -1}},
     {"networks",
+     5,
      {SIM_SHORT_RECV, SIM_SHORT_SEND, SIM_SEND_AGAIN, SIM_DELAY, SIM_DROP_CLIENT, SIM_DROP_LINK, SIM_REFUSE_CONNECT,
       SIM_SLOW_READER, -1}},
-    {"clocks", {SIM_CLOCK_BACK, SIM_CLOCK_FORWARD, SIM_SLOW_STATEMENT, SIM_CRASH_WORKER, -1}},
+    {"clocks", 5, {SIM_CLOCK_BACK, SIM_CLOCK_FORWARD, SIM_SLOW_STATEMENT, SIM_CRASH_WORKER, -1}},
+    {LONG_TEXTS, 8, {SIM_BAD_FILE, SIM_POWER_CUT, -1}}, /* the journal is used again while a file needs it */
+    {"long statements", 50, {SIM_SLOW_STATEMENT, -1}},
 };
 
 enum { N_THEMES = sizeof THEMES / sizeof *THEMES };
 
-static void choose_weights(uint64_t seed, uint32_t weights[SIM_FAULT_N])
+static void choose_weights(const struct theme *theme, uint32_t weights[SIM_FAULT_N])
 {
-    const struct theme *theme = &THEMES[seed % N_THEMES];
     bool is_special = theme->faults[0] >= 0;
     for (size_t i = 0; i < SIM_FAULT_N; i++)
         weights[i] = is_special ? SIM_WEIGHTS[i] / 3 : SIM_WEIGHTS[i];
     for (size_t i = 0; theme->faults[i] >= 0; i++)
-        weights[theme->faults[i]] = SIM_WEIGHTS[theme->faults[i]] * THEME_FACTOR;
+        weights[theme->faults[i]] = SIM_WEIGHTS[theme->faults[i]] * theme->factor;
 }
 
 /* Who takes part. */
 
-static struct habits random_habits(void)
+static bool has_long_texts(const struct story *story)
 {
+    return strcmp(story->theme->name, LONG_TEXTS) == 0;
+}
+
+static struct habits random_habits(const struct story *story)
+{
+    bool is_long = has_long_texts(story) || sim_random(16) == 0;
     return (struct habits){.is_v1 = sim_random(2) == 0,
                            .tick_ms = 1 + sim_random(12),
-                           .in_flight = 1 + sim_random(6),
-                           .large_one_in = 30 + sim_random(300),
+                           .in_flight = 1 + sim_random(8),
+                           .large_one_in = sim_random(6) == 0 ? MANY_LARGE : 30 + sim_random(300),
+                           .len_max = is_long ? LONG_TEXT : SHORT_TEXT,
                            .drops = sim_random(25),
                            .pauses = sim_random(25),
                            .twice = sim_random(150),
@@ -85,9 +103,10 @@ static struct habits random_habits(void)
 /* Two by two they have one identity, but for some. */
 static void add_guests(struct story *story)
 {
+    assert(story->n_scopes > 0);
     story->n_guests = GUESTS_MIN + sim_random(GUESTS_MAX - GUESTS_MIN + 1);
     for (size_t i = 0; i < story->n_guests; i++) {
-        struct habits habits = random_habits();
+        struct habits habits = random_habits(story);
         size_t scope = i % story->n_scopes;
         unsigned user = (unsigned)(i / story->n_scopes / 2);
         story->scope_of[i] = scope;
@@ -116,11 +135,14 @@ static bool turn_of_guests(void *arg)
 static void begin(struct story *story, uint64_t seed)
 {
     struct sim_options options = {.seed = seed, .app_dir = APP, .n_shards = 1 + (unsigned)(seed / N_THEMES % 2)};
-    choose_weights(seed, options.weights);
+    story->theme = &THEMES[seed % N_THEMES];
+    choose_weights(story->theme, options.weights);
     sim_begin(&options);
-    sim_note("theme %s", THEMES[seed % N_THEMES].name);
+    sim_note("theme %s", story->theme->name);
     story->loop = loop_new(turn_of_guests, NULL);
     story->n_scopes = 1 + sim_random(3) * sim_random(2) + (sim_random(8) == 0);
+    if (story->n_scopes == 1 && has_long_texts(story))
+        story->n_scopes = 2;
     for (size_t i = 0; i < story->n_scopes; i++) {
         char name[32];
         snprintf(name, sizeof name, "sim/room/s%zu", i);

@@ -59,7 +59,7 @@ static enum work_kind random_kind(unsigned large_one_in)
     return SHARES[i].kind;
 }
 
-struct work work_random(unsigned user, unsigned large_one_in)
+struct work work_random(unsigned user, unsigned large_one_in, unsigned len_max)
 {
     struct work work = {.kind = random_kind(large_one_in), .user = user};
     work.key = sim_random(ITEM_KEYS);
@@ -68,7 +68,7 @@ struct work work_random(unsigned user, unsigned large_one_in)
     if (work.kind != WORK_INSERT && work.kind != WORK_PAIR)
         work.list %= LIST_KEYS;
     work.value = sim_random(1000);
-    work.len = sim_random(60);
+    work.len = sim_random(len_max);
     if (work.kind == WORK_FILL) {
         work.n = 1 + sim_random(FILL_ROWS_MAX);
         work.len = sim_random(FILL_LEN_MAX);

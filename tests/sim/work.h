@@ -51,8 +51,8 @@ struct work {
     int64_t value;
 };
 
-/* A random one of `user`; `large_one_in` says how many are small for each that changes many rows. */
-struct work work_random(unsigned user, unsigned large_one_in);
+/* A random one of `user`: one in `large_one_in` changes many rows; texts are shorter than `len_max`. */
+struct work work_random(unsigned user, unsigned large_one_in, unsigned len_max);
 
 /* What the item's `body`, or the list's `title`, is to be. */
 void work_body(const struct work *work, struct buf *buf);

@@ -503,9 +503,35 @@ static void test_random_statements(void **state)
     assert_in_range(n_well, SEEDS * STATEMENTS / 3, SEEDS * STATEMENTS); /* else it tells little */
 }
 
+static int count_down(void *arg)
+{
+    int *left = arg;
+    return (*left)-- <= 0;
+}
+
+static void test_a_table_that_was_read_in_part_is_not_known(void **state)
+{
+    struct pair pair;
+    struct row_table table;
+    int left = 0;
+    (void)state;
+    pair_open(&pair, "CREATE TABLE notes(id TEXT PRIMARY KEY, a, b, c, d)");
+    sqlite3_progress_handler(pair.original, 1, count_down, &left);
+    for (int steps = 1; left <= 0; steps++) { /* until none is left out */
+        left = steps;
+        if (!row_table_read(&table, pair.original, "notes"))
+            continue;
+        assert_int_equal(table.n_columns, 5);
+        row_table_release(&table);
+    }
+    sqlite3_progress_handler(pair.original, 0, NULL, NULL);
+    pair_close(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_table_that_was_read_in_part_is_not_known),
         cmocka_unit_test(test_a_table_with_a_text_key),
         cmocka_unit_test(test_an_integer_primary_key),
         cmocka_unit_test(test_a_key_of_several_columns),

@@ -1,0 +1,261 @@
+/*
+ * A scope's file that failed: its records are kept apart from the journal, and a good file is made of what can be read,
+ * whatever was in the middle of it when all ended.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "shards/log/kept.h"
+#include "shards/log/mend.h"
+#include "tests/lib/world.h"
+
+static int set_up(void **state)
+{
+    struct world *world = mem_zero(1, sizeof *world);
+    world_open(world);
+    world_write_some(world);
+    world_stop(world);
+    world_put(world, WORLD_TRANSACTIONS_MAX);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world_close(*state);
+    free(*state);
+    return 0;
+}
+
+/* Keeps the records of scope 0 from number `first` on, as a worker does: out of a journal. */
+static void keep_from(struct world *world, size_t first)
+{
+    struct problems problems = {0};
+    size_t n, skipped = 0, i = 0;
+    struct tape tape;
+    tape_begin(&tape, 1, 0);
+    for (; skipped < first; i++)
+        skipped += world->transactions[i].place == 0;
+    tape_add_all(&tape, world, i, world->n);
+    uint64_t to = tape_position(&tape);
+    tape_end(&tape, world, "0/000001.journal");
+    assert_true(kept_collect(world->data.text, 0, &world->places[0].name, 0, to, &n, &problems));
+    assert_int_equal(n, world->places[0].n - first);
+}
+
+static void keep_all(struct world *world)
+{
+    keep_from(world, 0);
+}
+
+static bool is_kept(struct world *world)
+{
+    return kept_is_there(world->data.text, &world->places[0].name);
+}
+
+static void mend(struct world *world)
+{
+    struct buf why = {0};
+    enum err err = mend_file(world->data.text, &world->places[0].name, &why);
+    if (err != ERR_OK)
+        fail_msg("%s: %s", err_text(err), why.data);
+    assert_false(is_kept(world));
+    buf_release(&why);
+}
+
+/* It must be given up, for this reason, with its records beside it. */
+static void give_up(struct world *world, const char *reason)
+{
+    struct buf why = {0};
+    assert_int_equal(mend_file(world->data.text, &world->places[0].name, &why), ERR_DAMAGED);
+    assert_non_null(strstr(why.data, reason));
+    assert_true(place_has(&world->places[0], ".damaged"));
+    assert_true(place_has(&world->places[0], ".journal"));
+    assert_false(is_kept(world));
+    buf_release(&why);
+}
+
+static struct buf with(const struct place *place, const char *tail)
+{
+    struct buf path = {0};
+    buf_printf(&path, "%s%s", place->path, tail);
+    return path;
+}
+
+static void test_a_file_that_is_behind_by_any_number(void **state)
+{
+    struct world *world = *state;
+    for (size_t number = 0; number <= world->places[0].n; number++) {
+        place_put(&world->places[0], number);
+        keep_all(world);
+        mend(world);
+        place_check(&world->places[0], world->places[0].n);
+    }
+}
+
+static void test_a_file_that_nothing_is_kept_of(void **state)
+{
+    struct world *world = *state;
+    place_put(&world->places[0], 2);
+    mend(world);
+    place_check(&world->places[0], 2);
+}
+
+static void test_mending_again_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    place_put(&world->places[0], 1);
+    for (int i = 0; i < 3; i++) {
+        keep_all(world);
+        mend(world);
+    }
+    place_check(&world->places[0], world->places[0].n);
+}
+
+/* The old file is worth nothing any more, but the copy is whole. */
+static void test_an_end_before_the_copy_has_the_files_place(void **state)
+{
+    struct world *world = *state;
+    struct place *place = &world->places[0];
+    struct buf fresh = with(place, ".fresh"), wal = with(place, "-wal");
+    place_put(place, place->n);
+    keep_all(world);
+    assert_int_equal(rename(place->path, fresh.data), 0);
+    assert_int_equal(file_write(place->path, SLICE("half of a checkpoint")), ERR_OK);
+    assert_int_equal(file_write(wal.data, SLICE("of the old file")), ERR_OK);
+    mend(world);
+    assert_false(place_has(place, ".fresh"));
+    assert_false(place_has(place, "-wal"));
+    place_check(place, place->n);
+    buf_release(&fresh);
+    buf_release(&wal);
+}
+
+static void test_an_end_while_the_copy_is_made(void **state)
+{
+    struct world *world = *state;
+    struct place *place = &world->places[0];
+    struct buf part = with(place, ".part"), part_wal = with(place, ".part-wal");
+    place_put(place, 1);
+    keep_all(world);
+    assert_int_equal(file_write(part.data, SLICE("half a copy")), ERR_OK);
+    assert_int_equal(file_write(part_wal.data, SLICE("half a log")), ERR_OK);
+    mend(world);
+    assert_false(place_has(place, ".part"));
+    place_check(place, place->n);
+    buf_release(&part);
+    buf_release(&part_wal);
+}
+
+static void test_a_start_mends_before_it_replays(void **state)
+{
+    struct world *world = *state;
+    place_put(&world->places[0], 0);
+    keep_all(world);
+    struct tape tape; /* the journal that went on: the beginning of what is kept is not in it any more */
+    tape_begin(&tape, 7, 4096);
+    tape_add_all(&tape, world, world->n / 2, world->n);
+    tape_end(&tape, world, "0/000001.journal");
+    world_replay(world);
+    assert_false(is_kept(world));
+    assert_false(place_has(&world->places[0], ".damaged"));
+    world_check(world, world->n);
+}
+
+static void test_a_gap_in_front_of_the_records(void **state)
+{
+    struct world *world = *state;
+    place_put(&world->places[0], 0);
+    keep_from(world, 2);
+    give_up(world, "a transaction is missing");
+}
+
+static void test_a_file_that_is_missing(void **state)
+{
+    struct world *world = *state;
+    place_put(&world->places[0], 0);
+    unlink(world->places[0].path);
+    keep_all(world);
+    give_up(world, "missing");
+}
+
+static void test_a_file_that_is_no_database(void **state)
+{
+    struct world *world = *state;
+    static const char JUNK[8192] = "junk";
+    place_put(&world->places[0], 0);
+    assert_int_equal(file_write(world->places[0].path, slice_of(JUNK, sizeof JUNK)), ERR_OK);
+    keep_all(world);
+    give_up(world, "not a database");
+}
+
+/* A marker is for people: only they take it away. */
+static void test_a_file_that_is_marked_is_left_alone(void **state)
+{
+    struct world *world = *state;
+    struct buf why = {0};
+    place_put(&world->places[0], 1);
+    assert_int_equal(mend_mark(world->places[0].path, &world->places[0].name, "looked odd"), ERR_OK);
+    assert_int_equal(mend_file(world->data.text, &world->places[0].name, &why), ERR_DAMAGED);
+    place_remove(&world->places[0], ".damaged");
+    place_check(&world->places[0], 1);
+    buf_release(&why);
+}
+
+static void count(void *arg, const struct scope_name *name)
+{
+    (void)name;
+    ++*(int *)arg;
+}
+
+static void test_what_was_not_kept_whole_is_not_there(void **state)
+{
+    struct world *world = *state;
+    int n = 0;
+    keep_all(world);
+    kept_each(world->data.text, count, &n);
+    assert_int_equal(n, 1);
+    char *dir = kept_dir(world->data.text, &world->places[0].name);
+    struct buf segment = {0}, part = {0};
+    buf_printf(&segment, "%s/000001.journal", dir);
+    buf_printf(&part, "%s/part", dir);
+    assert_int_equal(rename(segment.data, part.data), 0);
+    assert_false(is_kept(world));
+    kept_each(world->data.text, count, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(kept_end(world->data.text, &world->places[0].name, NULL), ERR_OK);
+    assert_int_not_equal(access(dir, F_OK), 0);
+    buf_release(&segment);
+    buf_release(&part);
+    free(dir);
+}
+
+#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(test_a_file_that_is_behind_by_any_number),
+        WORLD_TEST(test_a_file_that_nothing_is_kept_of),
+        WORLD_TEST(test_mending_again_changes_nothing),
+        WORLD_TEST(test_an_end_before_the_copy_has_the_files_place),
+        WORLD_TEST(test_an_end_while_the_copy_is_made),
+        WORLD_TEST(test_a_start_mends_before_it_replays),
+        WORLD_TEST(test_a_gap_in_front_of_the_records),
+        WORLD_TEST(test_a_file_that_is_missing),
+        WORLD_TEST(test_a_file_that_is_no_database),
+        WORLD_TEST(test_a_file_that_is_marked_is_left_alone),
+        WORLD_TEST(test_what_was_not_kept_whole_is_not_there),
+    };
+    log_init("test", LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
