@@ -32,8 +32,9 @@ struct blank {
 };
 
 enum {
-    CHECKPOINTS_A_TURN = 2,
-    CHECKPOINT_PRESSURE = 4, /* segments: for each so many there is one more checkpoint a turn */
+    SAVES_MAX = 2,      /* under way at once: one is worked on, and the next waits */
+    SAVES_MAX_HERE = 2, /* a turn, of files that a broken journal has closed */
+    SAVE_PRESSURE = 4,  /* segments: for each so many that are kept, one file is saved on the loop, which has to wait */
 };
 
 struct shard {
@@ -45,15 +46,15 @@ struct shard {
     struct list links; /* connections from routers */
     struct table actors;
     struct list dirty;
-    struct list unsaved, heavy; /* actors */
-    int n_closing;              /* in this turn, with a checkpoint */
-    struct list collecting;     /* channels */
-    struct list bursts;         /* sessions */
+    struct list unsaved, due; /* actors; those whose file should be saved, whatever the journal holds */
+    unsigned n_saving;
+    struct list collecting; /* channels */
+    struct list bursts;     /* sessions */
     struct timer burst_timer;
     struct journal *journal;
     struct gate gate;
     struct blank *blanks; /* by kind */
-    struct helper *opener, *decider, *mender;
+    struct helper *opener, *decider, *saver, *mender;
     struct actor_host host;
     struct console_host console_host;
     struct console *console;
@@ -197,17 +198,21 @@ static void decide(struct list *turn)
         actor_decide(LIST_ITEM(link, struct actor, dirty_link));
 }
 
-/* A scope that nobody uses closes; its file must be durable by itself first: a few a turn. */
+static void make_due(struct shard *shard, struct actor *actor)
+{
+    if (list_is_empty(&actor->due_link))
+        list_append(&shard->due, &actor->due_link);
+}
+
+/* A scope that nobody uses closes; its file must be durable by itself first. */
 static void close_if_idle(struct shard *shard, struct actor *actor)
 {
     if (!actor_is_idle(actor))
         return;
-    if (!list_is_empty(&actor->unsaved_link) && shard->n_closing++ >= CHECKPOINTS_A_TURN) {
-        actor_mark_dirty(actor);
+    if (!list_is_empty(&actor->unsaved_link)) {
+        make_due(shard, actor); /* its turn comes when it is saved */
         return;
     }
-    if (!actor_save(actor))
-        return;
     table_remove(&shard->actors, &actor->node);
     actor_free(actor);
 }
@@ -218,8 +223,8 @@ static void release(struct shard *shard, struct list *turn)
     while ((link = list_pop(turn)) != NULL) {
         struct actor *actor = LIST_ITEM(link, struct actor, dirty_link);
         bool has_more = actor_release(actor);
-        if (actor_is_heavy(actor) && list_is_empty(&actor->heavy_link))
-            list_append(&shard->heavy, &actor->heavy_link);
+        if (actor_is_heavy(actor))
+            make_due(shard, actor);
         if (has_more)
             actor_mark_dirty(actor);
         else
@@ -254,44 +259,69 @@ static void on_broken(void *arg)
 
 static const struct journal_handlers JOURNAL_HANDLERS = {on_durable, on_broken};
 
-/* Of files with much in their write-ahead log. */
-static void save_heavy(struct shard *shard, int64_t now_us)
+/* Beside the loop, if one more may be; else on it, if that is among the `most` of this turn. */
+static bool save(struct shard *shard, struct actor *actor, uint64_t *n_here, uint64_t most)
 {
-    struct list *link;
-    for (int i = 0; i < CHECKPOINTS_A_TURN && (link = list_pop(&shard->heavy)) != NULL; i++) {
-        struct actor *actor = LIST_ITEM(link, struct actor, heavy_link);
-        if (actor->save_after_us <= now_us)
-            actor_save(actor);
+    if (actor->feed.file != NULL && shard->n_saving < SAVES_MAX) {
+        actor_begin_save(actor);
+        return true;
+    }
+    if (actor->feed.file == NULL)
+        most += SAVES_MAX_HERE;
+    if (*n_here >= most)
+        return false;
+    ++*n_here;
+    if (actor_save(actor))
+        actor_mark_dirty(actor); /* the turn lets it go if nobody is there */
+    return true;
+}
+
+static bool can_save(const struct actor *actor, int64_t now_us)
+{
+    return !actor->is_away && !list_is_empty(&actor->unsaved_link) && actor->save_after_us <= now_us;
+}
+
+/* Those with much in their write-ahead log, and those that close. */
+static void save_due(struct shard *shard, int64_t now_us, uint64_t *n_here)
+{
+    while (!list_is_empty(&shard->due)) {
+        struct actor *actor = LIST_ITEM(shard->due.next, struct actor, due_link);
+        if (can_save(actor, now_us) && !save(shard, actor, n_here, 0))
+            return;
+        list_remove(&actor->due_link);
     }
 }
 
-/* Of those that keep the oldest segments. One that fails is passed over for a while: the others go on. */
-static void save_oldest(struct shard *shard, uint64_t position, int64_t now_us)
+/* Those that keep the oldest segments. One that fails is passed over for a while: the others go on. */
+static void save_oldest(struct shard *shard, uint64_t position, int64_t now_us, uint64_t *n_here)
 {
-    uint64_t n = 0, segment = journal_options(shard->journal)->segment_bytes;
+    uint64_t segment = journal_options(shard->journal)->segment_bytes;
     LIST_FOREACH_SAFE(link, &shard->unsaved) {
         struct actor *actor = LIST_ITEM(link, struct actor, unsaved_link);
         uint64_t distance = position - actor->unsaved_from;
-        if (distance <= segment || n >= CHECKPOINTS_A_TURN + distance / segment / CHECKPOINT_PRESSURE)
+        if (distance <= segment)
             return;
-        if (actor->save_after_us > now_us)
-            continue;
-        n++;
-        if (actor_save(actor))
-            close_if_idle(shard, actor);
+        if (can_save(actor, now_us) && !save(shard, actor, n_here, distance / segment / SAVE_PRESSURE))
+            return;
     }
 }
 
-/* Checkpoints, a few a turn. */
-static void pace_checkpoints(struct shard *shard)
+/* Checkpoints, a few at a time. */
+static void pace_saves(struct shard *shard)
 {
     int64_t now_us = clock_mono_us();
-    uint64_t oldest = journal_position(shard->journal);
-    save_heavy(shard, now_us);
-    save_oldest(shard, oldest, now_us);
+    uint64_t n_here = 0, oldest = journal_position(shard->journal);
+    save_due(shard, now_us, &n_here);
+    save_oldest(shard, oldest, now_us, &n_here);
     if (!list_is_empty(&shard->unsaved))
         oldest = LIST_ITEM(shard->unsaved.next, struct actor, unsaved_link)->unsaved_from;
     journal_release(shard->journal, oldest);
+}
+
+/* Else one that comes back brings a turn. */
+static bool can_save_more(const struct shard *shard)
+{
+    return !list_is_empty(&shard->due) && shard->n_saving < SAVES_MAX;
 }
 
 static void flush_links(struct shard *shard)
@@ -312,7 +342,6 @@ static bool turn(void *arg)
     struct shard *shard = arg;
     struct list dirty;
     list_init(&dirty);
-    shard->n_closing = 0;
     if (!journal_is_full(shard->journal))
         list_move(&dirty, &shard->dirty);
     if (!list_is_empty(&dirty)) {
@@ -325,9 +354,10 @@ static bool turn(void *arg)
     bool console_has_more = console_turn(shard->console);
     end_due_bursts(shard); /* last, so that the timer knows of those that began in this turn */
     flush_links(shard);
-    pace_checkpoints(shard);
+    pace_saves(shard);
     rescue_turn(shard->rescue);
-    return console_has_more || (!list_is_empty(&shard->dirty) && !journal_is_full(shard->journal));
+    return console_has_more || can_save_more(shard) ||
+           (!list_is_empty(&shard->dirty) && !journal_is_full(shard->journal));
 }
 
 /* The beginning and the end. */
@@ -381,13 +411,14 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->options = *options;
     shard->listen_fd = -1;
     list_init(&shard->links);
-    struct list *lists[] = {&shard->dirty, &shard->unsaved, &shard->heavy, &shard->collecting, &shard->bursts};
+    struct list *lists[] = {&shard->dirty, &shard->unsaved, &shard->due, &shard->collecting, &shard->bursts};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
     shard->opener = helper_new(shard->loop);
     shard->decider = helper_new(shard->loop);
+    shard->saver = helper_new(shard->loop);
     shard->mender = helper_new(shard->loop);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
     timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
@@ -401,7 +432,9 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
                                       .allows_blank = allows_blank,
                                       .on_failed_file = on_failed_file,
                                       .opener = shard->opener,
-                                      .decider = shard->decider};
+                                      .decider = shard->decider,
+                                      .saver = shard->saver,
+                                      .n_saving = &shard->n_saving};
     shard->console_host = (struct console_host){.loop = shard->loop,
                                                 .number = number,
                                                 .n_shards = n,
@@ -491,6 +524,7 @@ void shard_free(struct shard *shard)
     atomic_store(&shard->host.is_ending, true);
     helper_free(shard->decider); /* ends what is under way; then all actors are this thread's */
     helper_free(shard->opener);
+    helper_free(shard->saver);
     helper_free(shard->mender);
     if (shard->listen_fd >= 0) {
         watch_release(&shard->listen);

@@ -9,8 +9,7 @@
 #include "proto/websocket.h"
 #include "shards/feed/session.h"
 #include "shards/log/scoperecord.h"
-
-static const char UNAVAILABLE[] = "the scope is not available";
+#include "shards/scope/answer.h"
 
 void actor_mark_dirty(struct actor *actor)
 {
@@ -31,14 +30,52 @@ void actor_channel_ended(struct actor *actor, struct channel *channel)
     actor_mark_dirty(actor);
 }
 
+/* ---- closing: the one recovery ---- */
+
+/* As a crash would leave it. */
+static void abandon_file(struct actor *actor)
+{
+    if (actor->feed.file != NULL)
+        scope_file_abandon(actor->feed.file);
+    actor->feed.file = NULL;
+    actor->is_opened = false;
+}
+
+static bool is_shut(const struct actor *actor)
+{
+    return actor->is_suspended || actor->patient != NULL;
+}
+
+static void actor_fail(struct actor *actor, const char *what, enum err err, struct slice why)
+{
+    log_line(LOG_ERROR, "scope_closed scope=%s after=%s err=\"%s\" why=\"%.*s\"", actor->name.text, what, err_text(err),
+             (int)why.len, why.len == 0 ? "" : why.data);
+    metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
+    LIST_FOREACH_SAFE(link, &actor->sessions)
+        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, ACTOR_UNAVAILABLE);
+    char *copy = mem_dup(why); /* it may be the file's */
+    abandon_file(actor);       /* a checkpoint now would only hope that what failed before has worked */
+    if ((err == ERR_IO || err == ERR_DAMAGED) && actor->host->on_failed_file != NULL)
+        actor->host->on_failed_file(actor->host->shard, actor, what, err, slice_str(copy));
+    free(copy);
+}
+
 /* ---- what is long goes to a helper thread ---- */
+
+static struct helper *helper_for(const struct actor_host *host, enum chore chore)
+{
+    return chore == CHORE_DECIDE ? host->decider : chore == CHORE_SAVE ? host->saver : host->opener;
+}
 
 static void send_away(struct actor *actor, enum chore chore)
 {
-    metric_add(METRIC_SHARD_LONG_JOBS, 1);
+    if (chore == CHORE_SAVE)
+        ++*actor->host->n_saving;
+    else
+        metric_add(METRIC_SHARD_LONG_JOBS, 1);
     actor->chore = chore;
     actor->is_away = true;
-    helper_ask(chore == CHORE_DECIDE ? actor->host->decider : actor->host->opener, &actor->job);
+    helper_ask(helper_for(actor->host, chore), &actor->job);
 }
 
 static void note_opened(struct actor *actor, enum err err, struct slice why)
@@ -71,14 +108,18 @@ static bool needs_barrier(const struct actor *actor)
                journal_options(actor->host->journal)->record_bytes_max - ROUTE_SCOPE_MAX - 64;
 }
 
+static void checkpoint(struct actor *actor)
+{
+    actor->saved_why.len = 0;
+    actor->saved = database_checkpoint(&actor->feed.file->database, &actor->saved_why);
+}
+
 /* What the journal cannot carry is made durable in the file. */
 static void checkpoint_turn(struct actor *actor)
 {
-    struct buf why = {0};
-    enum err err = database_checkpoint(&actor->feed.file->database, &why);
-    if (err != ERR_OK)
-        turn_fail(&actor->turn, "checkpoint", err, buf_slice(&why));
-    buf_release(&why);
+    checkpoint(actor);
+    if (actor->saved != ERR_OK)
+        turn_fail(&actor->turn, "checkpoint", actor->saved, buf_slice(&actor->saved_why));
 }
 
 static void commit(struct actor *actor)
@@ -104,18 +145,12 @@ static void work(struct job *job)
     case CHORE_CHECKPOINT:
         checkpoint_turn(actor);
         break;
+    case CHORE_SAVE:
+        checkpoint(actor);
+        break;
     case CHORE_NONE:
         assert(false);
     }
-}
-
-/* As a crash would leave it. */
-static void abandon_file(struct actor *actor)
-{
-    if (actor->feed.file != NULL)
-        scope_file_abandon(actor->feed.file);
-    actor->feed.file = NULL;
-    actor->is_opened = false;
 }
 
 /* What the turn was about has no base any more. */
@@ -127,6 +162,23 @@ static void close_broken(struct actor *actor)
     abandon_file(actor);
 }
 
+static void set_next_save(struct actor *actor)
+{
+    bool ok = list_is_empty(&actor->unsaved_link);
+    actor->save_after_us = ok ? 0 : clock_mono_us() + ACTOR_SAVE_AGAIN_MS * 1000;
+}
+
+static void note_saved(struct actor *actor)
+{
+    if (actor->saved == ERR_OK)
+        list_remove(&actor->unsaved_link);
+    else if (actor->saved == ERR_IO)
+        actor_fail(actor, "checkpoint", actor->saved, buf_slice(&actor->saved_why));
+    else
+        log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(actor->saved));
+    set_next_save(actor);
+}
+
 static void come_back(struct job *job)
 {
     struct actor *actor = LIST_ITEM(job, struct actor, job);
@@ -136,8 +188,15 @@ static void come_back(struct job *job)
         sqlite3_close(actor->abandoned);
         actor->abandoned = NULL;
     }
+    bool is_saved = actor->chore == CHORE_SAVE;
+    if (is_saved) {
+        --*actor->host->n_saving;
+        actor->chore = CHORE_NONE;
+    }
     if (actor->is_broken)
         close_broken(actor);
+    else if (is_saved)
+        note_saved(actor);
     actor_mark_dirty(actor);
 }
 
@@ -151,7 +210,7 @@ struct actor *actor_new(const struct actor_host *host, const struct scope_name *
     actor->feed.kind = kind;
     list_init(&actor->dirty_link);
     list_init(&actor->unsaved_link);
-    list_init(&actor->heavy_link);
+    list_init(&actor->due_link);
     actor->job = (struct job){.work = work, .done = come_back};
     list_init(&actor->job.link);
     turn_init(&actor->turn, actor);
@@ -173,34 +232,16 @@ void actor_free(struct actor *actor)
         channel_free(LIST_ITEM(link, struct channel, link));
     list_remove(&actor->dirty_link);
     list_remove(&actor->unsaved_link);
-    list_remove(&actor->heavy_link);
+    list_remove(&actor->due_link);
     scope_file_close(actor->feed.file);
     sqlite3_close(actor->abandoned);
+    buf_release(&actor->saved_why);
     feed_release(&actor->feed);
     free(actor);
     metric_add(METRIC_SHARD_SCOPES, -1);
 }
 
-/* ---- closing and opening again: the one recovery ---- */
-
-static bool is_shut(const struct actor *actor)
-{
-    return actor->is_suspended || actor->patient != NULL;
-}
-
-static void actor_fail(struct actor *actor, const char *what, enum err err, struct slice why)
-{
-    log_line(LOG_ERROR, "scope_closed scope=%s after=%s err=\"%s\" why=\"%.*s\"", actor->name.text, what, err_text(err),
-             (int)why.len, why.len == 0 ? "" : why.data);
-    metric_add(METRIC_SHARD_SCOPE_FAILURES, 1);
-    LIST_FOREACH_SAFE(link, &actor->sessions)
-        session_close(LIST_ITEM(link, struct session, link), WS_CODE_TRY_LATER, UNAVAILABLE);
-    char *copy = mem_dup(why); /* it may be the file's */
-    abandon_file(actor);       /* a checkpoint now would only hope that what failed before has worked */
-    if ((err == ERR_IO || err == ERR_DAMAGED) && actor->host->on_failed_file != NULL)
-        actor->host->on_failed_file(actor->host->shard, actor, what, err, slice_str(copy));
-    free(copy);
-}
+/* ---- closing and opening again ---- */
 
 void actor_break(struct actor *actor, uint64_t position)
 {
@@ -372,104 +413,6 @@ static void write_record(struct actor *actor)
     actor->unsaved_to = journal_position(journal);
 }
 
-static void attach(struct actor *actor, struct inbound *request)
-{
-    struct channel *channel = request->channel;
-    if (!request->is_valid || channel_find(channel, request->session) != NULL) {
-        channel_send_close(channel, request->session, WS_CODE_PROTOCOL, "bad attach");
-    } else if (request->verdict == VERDICT_DENIED) {
-        channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
-    } else if (request->verdict == VERDICT_LET_IN && actor->turn.err == ERR_OK) {
-        struct session *session = session_new(channel, request->session, request->dialect, &request->claims);
-        list_append(&actor->sessions, &session->link);
-        channel_send(channel, ENVELOPE_ATTACHED, request->session, SLICE(""));
-    } else { /* it is no decision, and a denial would be final */
-        channel_send_close(channel, request->session, WS_CODE_TRY_LATER, UNAVAILABLE);
-    }
-}
-
-static void on_sub(struct actor *actor, struct session *session, const struct frame *frame, uint32_t cost)
-{
-    session_on_sub(session, frame, &actor->feed, clock_mono_us(), cost);
-    if (!session->is_holding || session->is_burst_over)
-        return;
-    list_remove(&session->burst_link);
-    list_append(actor->host->bursts, &session->burst_link);
-}
-
-static void count(const struct outcome *outcome)
-{
-    if (outcome->is_replay)
-        metric_add(METRIC_SHARD_REPLAYED, 1);
-    else if (outcome->seq != 0) /* else the rules never saw it */
-        metric_add(outcome->is_rejected ? METRIC_SHARD_REJECTED : METRIC_SHARD_COMMITTED, 1);
-}
-
-static void answer(struct session *session, const struct inbound *request, uint32_t cost)
-{
-    session_end_burst(session);
-    if (request->verdict == VERDICT_REFUSED) {
-        session_refuse(session, request->frame.id, "STORAGE_FULL", "there is no space for it now", TURN_RETRY_FULL_MS,
-                       cost);
-        return;
-    }
-    count(&request->outcome);
-    session_answer(session, request->frame.id, &request->outcome, cost);
-}
-
-static void on_message(struct actor *actor, struct session *session, const struct inbound *request)
-{
-    const struct frame *frame = &request->frame;
-    uint32_t cost = ENVELOPE_HEADER + (uint32_t)request->len;
-    if (!request->is_valid) {
-        metric_add(METRIC_SHARD_FRAMES_DROPPED, 1);
-        session_consume(session, cost);
-        return;
-    }
-    switch (frame->type) {
-    case FRAME_SUB:
-        on_sub(actor, session, frame, cost);
-        break;
-    case FRAME_UNSUB:
-        session_end_burst(session);
-        session_on_unsub(session, frame->id, cost);
-        break;
-    case FRAME_FETCH:
-        session_end_burst(session);
-        session_on_fetch(session, frame->id, cost);
-        break;
-    case FRAME_MUT:
-    case FRAME_CALL:
-        answer(session, request, cost);
-        break;
-    }
-}
-
-static void on_credit(struct session *session, const struct inbound *request)
-{
-    struct envelope envelope = {request->type, request->session, slice_of(request->payload, request->len)};
-    uint32_t bytes;
-    if (envelope_credit(&envelope, &bytes))
-        session->credit += bytes;
-}
-
-static void handle(struct actor *actor, struct inbound *request)
-{
-    if (request->type == ENVELOPE_ATTACH) {
-        attach(actor, request);
-        return;
-    }
-    struct session *session = channel_find(request->channel, request->session);
-    if (session == NULL) /* it was closed while this was under way */
-        return;
-    if (request->type == ENVELOPE_DETACH)
-        session_free(session);
-    else if (request->type == ENVELOPE_CREDIT)
-        on_credit(session, request);
-    else if (request->type == ENVELOPE_MESSAGE)
-        on_message(actor, session, request);
-}
-
 static void end_turn(struct actor *actor)
 {
     struct turn *turn = &actor->turn;
@@ -481,7 +424,7 @@ static void end_turn(struct actor *actor)
     while ((link = list_pop(&turn->requests)) != NULL) {
         struct inbound *request = LIST_ITEM(link, struct inbound, link);
         inbound_read(request);
-        handle(actor, request);
+        answer_request(actor, request);
         inbound_free(request);
     }
 }
@@ -502,30 +445,26 @@ void actor_decide(struct actor *actor)
 
 /* ---- checkpoints ---- */
 
-static bool checkpoint(struct actor *actor)
-{
-    struct buf why = {0};
-    enum err err = database_checkpoint(&actor->feed.file->database, &why);
-    if (err == ERR_OK)
-        list_remove(&actor->unsaved_link);
-    else if (err == ERR_IO)
-        actor_fail(actor, "checkpoint", err, buf_slice(&why));
-    else
-        log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(err));
-    buf_release(&why);
-    return err == ERR_OK;
-}
-
 bool actor_save(struct actor *actor)
 {
     if (list_is_empty(&actor->unsaved_link))
         return true;
     if (actor->is_away)
         return false;
-    /* opening the file makes durable what a failure has left, unless the file is there no more */
-    bool ok = actor->feed.file == NULL ? actor_open(actor) && list_is_empty(&actor->unsaved_link) : checkpoint(actor);
-    actor->save_after_us = ok ? 0 : clock_mono_us() + ACTOR_SAVE_AGAIN_MS * 1000;
-    return ok;
+    if (actor->feed.file == NULL) { /* opening it makes durable what a failure has left, unless it is there no more */
+        actor_open(actor);
+        set_next_save(actor);
+    } else {
+        checkpoint(actor);
+        note_saved(actor);
+    }
+    return list_is_empty(&actor->unsaved_link);
+}
+
+void actor_begin_save(struct actor *actor)
+{
+    assert(!actor->is_away && actor->feed.file != NULL);
+    send_away(actor, CHORE_SAVE);
 }
 
 bool actor_is_heavy(const struct actor *actor)

@@ -26,6 +26,8 @@ enum {
     ACTOR_SAVE_AGAIN_MS = 1000,
 };
 
+#define ACTOR_UNAVAILABLE "the scope is not available"
+
 struct actor;
 struct patient;
 
@@ -37,14 +39,15 @@ struct actor_host {
     struct journal *journal;
     struct list *unsaved;    /* actors whose file is not durable without the journal, by where that begins in it */
     struct list *collecting; /* channels that have something to send when the turn ends */
+    unsigned *n_saving;      /* actors that are away to be saved */
     struct list *bursts;     /* sessions that hold a boundary until their burst is over, oldest first */
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
                          const struct claims *claims, int64_t now_ms);
     /* The file of an actor has failed, and was closed. NULL: it is just opened again. */
     void (*on_failed_file)(void *shard, struct actor *actor, const char *what, enum err err, struct slice why);
-    struct helper *opener, *decider; /* apart, so that nobody's long request keeps a scope closed */
-    atomic_bool is_ending;           /* long requests are given up, undecided */
+    struct helper *opener, *decider, *saver; /* apart, so that nobody's long request keeps a scope closed */
+    atomic_bool is_ending;                   /* long requests are given up, undecided */
 };
 
 /* What would hold up the other scopes of the shard is done on its helper threads. */
@@ -54,6 +57,7 @@ enum chore {
     CHORE_CREATE,     /* and open it */
     CHORE_DECIDE,     /* the turn, which holds one long request; and commit */
     CHORE_CHECKPOINT, /* what was committed, because no record can carry it */
+    CHORE_SAVE,       /* between turns: see actor_begin_save */
 };
 
 struct actor {
@@ -64,16 +68,18 @@ struct actor {
     struct feed feed; /* holds the kind and the file */
     struct list inbox;
     struct list channels, sessions;
-    struct list unsaved_link, heavy_link;
+    struct list unsaved_link, due_link;
     struct turn turn;
     struct job job;
     sqlite3 *abandoned; /* whose copying ends when it is back, or NULL */
     enum chore chore;
-    bool is_broken;          /* the journal lost what its file holds: it is closed once it is back */
-    bool is_away;            /* file and turn are a helper thread's: messages wait, sessions and channels stay */
-    uint64_t unsaved_from;   /* the journal's position before its first record since the file's last checkpoint */
-    uint64_t unsaved_to;     /* and behind its last */
-    int64_t save_after_us;   /* a checkpoint that failed is not worth another try before */
+    bool is_broken;        /* the journal lost what its file holds: it is closed once it is back */
+    bool is_away;          /* file and turn are a helper thread's: messages wait, sessions and channels stay */
+    uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
+    uint64_t unsaved_to;   /* and behind its last */
+    int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
+    enum err saved;        /* how the last one came out */
+    struct buf saved_why;
     bool is_opened;          /* the file was looked for */
     struct patient *patient; /* while its file is in trouble, or NULL: nothing opens it */
     bool is_suspended;       /* its file is being replaced: nothing opens it */
@@ -117,6 +123,9 @@ bool actor_release(struct actor *actor);
 /* Makes its file durable without the journal, by a checkpoint. False if that failed (`save_after_us` is later then), or
  * while it is away. */
 bool actor_save(struct actor *actor);
+
+/* The same on a helper thread, between two turns: the actor is away meanwhile. It has a file that is unsaved. */
+void actor_begin_save(struct actor *actor);
 
 /* The journal lost what is behind `position`. If something of this scope is there, the file holds what nobody may read
  * before it is durable: it is closed, to be opened again, and who is attached has to come back. */

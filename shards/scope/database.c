@@ -241,6 +241,7 @@ enum err database_open(struct database *database, const char *path, bool create,
     *database = (struct database){.wal_pages = database_has_wal(path), .is_wal_kept = create};
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
     int code = sqlite3_open_v2(path, &database->db, flags, wal_vfs());
+    database->is_open = code == SQLITE_OK;
     if (code == SQLITE_OK)
         code = sqlite3_exec(database->db, SETTINGS, NULL, NULL, NULL);
     if (code != SQLITE_OK) {
@@ -286,8 +287,8 @@ enum err database_checkpoint(struct database *database, struct buf *ret_why)
 
 void database_close(struct database *database)
 {
-    if (database->db != NULL && database->wal_pages > 0)
-        keep_wal(database); /* else it is left as it is */
+    if (database->is_open && database->wal_pages > 0)
+        keep_wal(database); /* if that fails, closing writes nothing */
     int code = sqlite3_close(database->db);
     assert(code == SQLITE_OK); /* every statement has been finalized */
     database->db = NULL;

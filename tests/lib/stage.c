@@ -118,6 +118,7 @@ void stage_open(struct stage *stage, const char *definition, const char *sql)
                                       .unsaved = &stage->unsaved,
                                       .collecting = &stage->collecting,
                                       .bursts = &stage->bursts,
+                                      .n_saving = &stage->n_saving,
                                       .allows_blank = allows_blank};
     stage->actor = actor_new(&stage->host, &name, stage->room.kind);
     stage->channel = open_channel(stage);

@@ -35,6 +35,7 @@ struct stage {
     uint64_t base;
     bool is_helper_held; /* jobs for the helper thread wait for stage_help; else they are done in the turn */
     unsigned n_jobs;     /* that it has done */
+    unsigned n_saving;
     struct buf heard[STAGE_SESSIONS]; /* since it was last asked for */
 };
 

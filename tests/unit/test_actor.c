@@ -380,6 +380,76 @@ static void test_migrations_that_fail_close_the_scope(void **state)
     assert_true(list_is_empty(&stage->actor->inbox)); /* it is not tried for ever */
 }
 
+/* ---- checkpoints beside the loop ---- */
+
+/* There is something to save, and nothing is done about it yet. */
+static void begin_save(struct stage *stage)
+{
+    begin_with_a(stage);
+    close_file(stage, scope_file_close);
+    stage_mut(stage, ANN, "t2", "+b=x");
+    check(stage, ANN, "committed t2 2\n");
+    stage_heard(stage, BEN);
+    stage->is_helper_held = true;
+    actor_begin_save(stage->actor);
+    assert_int_equal(stage->n_saving, 1);
+}
+
+static void test_what_comes_during_a_checkpoint_is_decided_after_it(void **state)
+{
+    struct stage *stage = *state;
+    begin_save(stage);
+    stage_mut(stage, ANN, "t3", "+c=x");
+    check(stage, ANN, "");
+    channel_end(stage->channel);
+    stage_turn(stage);
+    assert_false(actor_is_idle(stage->actor));
+    assert_false(actor_save(stage->actor));
+    stage->actor->job.work(&stage->actor->job);
+    stage->actor->job.done(&stage->actor->job);
+    assert_true(list_is_empty(&stage->actor->unsaved_link));
+    assert_int_equal(stage->n_saving, 0);
+    stage_turn(stage);
+    assert_int_equal(stage->actor->feed.file->tx, 3);
+    assert_false(list_is_empty(&stage->actor->unsaved_link));
+    assert_true(actor_is_idle(stage->actor));
+}
+
+/* It saves what the journal lost: that is read only when the file was opened again, and the journal is kept until then.
+ */
+static void test_a_journal_that_breaks_during_a_checkpoint_closes_the_scope(void **state)
+{
+    struct stage *stage = *state;
+    begin_save(stage);
+    channel_end(stage->channel); /* as breaking ends it */
+    actor_break(stage->actor, 0);
+    assert_non_null(stage->actor->feed.file);
+    stage_help(stage);
+    assert_null(stage->actor->feed.file);
+    assert_int_equal(stage->n_saving, 0);
+    assert_false(list_is_empty(&stage->actor->unsaved_link));
+    assert_true(actor_save(stage->actor));
+    assert_true(list_is_empty(&stage->actor->unsaved_link));
+}
+
+static void test_a_checkpoint_that_fails_beside_the_loop_closes_the_scope(void **state)
+{
+    struct stage *stage = *state;
+    begin_save(stage);
+    char *path = scope_file_path(stage->data.text, &stage->actor->name);
+    *strrchr(path, '/') = '\0';
+    struct folder_path elsewhere = folder_at(&stage->room.folder, "elsewhere");
+    assert_int_equal(rename(path, elsewhere.text), 0);
+    stage_help(stage);
+    check_closed(stage);
+    assert_false(list_is_empty(&stage->actor->unsaved_link));
+    assert_int_equal(rename(elsewhere.text, path), 0);
+    stage->is_helper_held = false;
+    come_back(stage);
+    assert_int_equal(stage->actor->feed.file->tx, 2);
+    free(path);
+}
+
 /* ---- the router goes ---- */
 
 static void test_what_a_router_sent_before_it_went_is_decided(void **state)
@@ -468,6 +538,9 @@ int main(void)
         STAGE_TEST(test_a_file_that_a_crash_left_is_made_durable_beside_the_loop),
         STAGE_TEST(test_migrations_run_beside_the_loop),
         STAGE_TEST(test_migrations_that_fail_close_the_scope),
+        STAGE_TEST(test_what_comes_during_a_checkpoint_is_decided_after_it),
+        STAGE_TEST(test_a_journal_that_breaks_during_a_checkpoint_closes_the_scope),
+        STAGE_TEST(test_a_checkpoint_that_fails_beside_the_loop_closes_the_scope),
         STAGE_TEST(test_what_a_router_sent_before_it_went_is_decided),
         STAGE_TEST(test_what_the_journal_kept_is_not_touched),
         STAGE_TEST(test_what_the_journal_lost_closes_the_scope),

@@ -336,6 +336,8 @@ static void test_a_file_that_cannot_be_opened_is_named(void **state)
     struct buf why = {0};
     folder_make(&folder);
     check_open(folder_at(&folder, "none.db").text, false, ERR_IO, ": unable to open database file");
+    folder_write(&folder, "lost.db-wal", SLICE("what its file would need"));
+    check_open(folder_at(&folder, "lost.db").text, false, ERR_IO, ": unable to open database file");
     check_open(folder_at(&folder, "none/none.db").text, true, ERR_IO, ": unable to open database file");
     folder_write(&folder, "text.db", SLICE("This is no database, and never was one, whatever its name says."));
     check_open(folder_at(&folder, "text.db").text, false, ERR_DAMAGED, ": file is not a database");
