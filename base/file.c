@@ -7,6 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum err file_find(const char *path)
+{
+    if (access(path, F_OK) == 0)
+        return ERR_OK;
+    return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+}
+
 /* Reads until the end, one byte past `max` at most: the size that stat told may be old by now. */
 static enum err read_all(int fd, size_t max, struct buf *ret)
 {

@@ -7,6 +7,10 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+/* Whether there is anything of that name: ERR_OK, ERR_NOT_FOUND, or ERR_IO if that cannot be told, and errno says more.
+ */
+enum err file_find(const char *path);
+
 /* Appends what the regular file `path` holds. More than `max` bytes is ERR_TOO_LARGE, a folder, a socket and the like
  * are ERR_INVALID; on ERR_NOT_FOUND and ERR_IO, errno says more. On failure `ret` is as it was. */
 enum err file_read(const char *path, size_t max, struct buf *ret);

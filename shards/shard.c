@@ -472,10 +472,10 @@ bool shard_open_journal(struct shard *shard, struct problems *problems)
     shard->host.journal = shard->journal;
     shard->rescue = rescue_new(&shard->host, shard->loop, shard->options.number, shard->mender);
     shard->console_host.rescue = shard->rescue;
-    kept_each(shard->options.data_dir, readmit, shard);
+    bool are_readmitted = kept_each(shard->options.data_dir, readmit, shard, problems);
     shard->console = console_new(&shard->console_host);
     free(dir);
-    return shard->journal != NULL;
+    return shard->journal != NULL && are_readmitted;
 }
 
 static void free_links(struct shard *shard)

@@ -168,11 +168,22 @@ static bool remove_marker(struct replacement *replacement)
 /* A second name, so that the scope is never without a file. */
 static bool keep_old(struct replacement *replacement)
 {
-    if (replacement->discards || access(replacement->path, F_OK) != 0)
+    enum err err = file_find(replacement->path);
+    if (replacement->discards || err == ERR_NOT_FOUND)
         return true;
+    if (err != ERR_OK)
+        return fail(replacement, replacement->path, strerror(errno));
     name_kept(replacement);
     return link(replacement->path, replacement->kept.data) == 0 ||
            fail(replacement, replacement->kept.data, strerror(errno));
+}
+
+/* Whether nothing stands beside the old file that it may be worth nothing without. */
+static bool is_alone(const struct replacement *replacement, const char *wal)
+{
+    struct stat stat_buf;
+    bool has_wal = stat(wal, &stat_buf) == 0 ? stat_buf.st_size > 0 : errno != ENOENT;
+    return !has_wal && mend_find(replacement->path) == ERR_NOT_FOUND;
 }
 
 /* A WAL of the old file must not become the new one's. Only a file that could not be closed properly has one, and may
@@ -180,16 +191,13 @@ static bool keep_old(struct replacement *replacement)
 static bool part_with_wal(struct replacement *replacement)
 {
     struct buf wal = {0};
-    struct stat stat_buf;
     buf_printf(&wal, "%s-wal", replacement->path);
-    bool is_alone = (stat(wal.data, &stat_buf) < 0 || stat_buf.st_size == 0) && !mend_is_ready(replacement->path);
-    bool ok = is_alone ||
+    bool ok = is_alone(replacement, wal.data) ||
               mend_mark(replacement->path, replacement->name, "a restore did not come to its end; restore it again") ==
                   ERR_OK ||
               fail(replacement, replacement->path, strerror(errno));
     buf_release(&wal);
-    if (ok)
-        mend_forget(replacement->path);
+    ok = ok && (mend_forget(replacement->path) || fail(replacement, replacement->path, strerror(errno)));
     return ok && move_tail(replacement, "-wal");
 }
 
@@ -197,8 +205,11 @@ static bool part_with_wal(struct replacement *replacement)
 static bool move_kept(struct replacement *replacement)
 {
     struct buf to = {0};
-    if (!kept_is_there(replacement->data_dir, replacement->name))
+    enum err err = kept_find(replacement->data_dir, replacement->name);
+    if (err == ERR_NOT_FOUND)
         return true;
+    if (err != ERR_OK)
+        return fail(replacement, "the records that were kept", strerror(errno));
     buf_printf(&to, "%s" SCOPE_FILE_KEPT, replacement->kept.len == 0 ? "" : replacement->kept.data);
     bool ok =
         kept_end(replacement->data_dir, replacement->name, replacement->kept.len == 0 ? NULL : to.data) == ERR_OK ||

@@ -35,22 +35,25 @@ static enum err read_head(struct changelog *log, struct database *database, int6
     return changelog_ack(log, now_ms);
 }
 
-/* Reads what is stored of a collection. False if there is nothing, or it stands for something else now. */
-static bool read_collection(struct changelog *log, const struct collection *collection, struct database *database)
+/* Reads what is stored of a collection. ERR_NOT_FOUND if there is nothing, or it stands for something else now. */
+static enum err read_collection(struct changelog *log, const struct collection *collection, struct database *database)
 {
     sqlite3_stmt *read = database_prepare(database, SQL_OURS,
                                           "SELECT id, floor, fingerprint FROM _sync_collections WHERE name = ?", NULL);
     if (read == NULL)
-        return false;
+        return ERR_DAMAGED;
     sqlite3_bind_text(read, 1, collection->def->name, -1, SQLITE_STATIC);
     bool same = false;
-    if (sqlite3_step(read) == SQLITE_ROW) {
+    int code = sqlite3_step(read);
+    if (code == SQLITE_ROW) {
         log->ids[collection->number] = sqlite3_column_int64(read, 0);
         log->floors[collection->number] = (uint64_t)sqlite3_column_int64(read, 1);
         same = strcmp((const char *)sqlite3_column_text(read, 2), collection->fingerprint) == 0;
     }
     sqlite3_finalize(read);
-    return same;
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return database_err(code);
+    return same ? ERR_OK : ERR_NOT_FOUND;
 }
 
 static enum err raise_floor(struct changelog *log, const struct collection *collection, struct database *database)
@@ -64,9 +67,11 @@ static enum err raise_floor(struct changelog *log, const struct collection *coll
     sqlite3_bind_text(write, 1, collection->def->name, -1, SQLITE_STATIC);
     sqlite3_bind_int64(write, 2, (sqlite3_int64)log->head);
     sqlite3_bind_text(write, 3, collection->fingerprint, -1, SQLITE_STATIC);
-    if (sqlite3_step(write) == SQLITE_ROW)
+    int code = sqlite3_step(write);
+    if (code == SQLITE_ROW) {
         log->ids[collection->number] = sqlite3_column_int64(write, 0);
-    int code = statement_run(write);
+        code = statement_run(write); /* to its end; after a failure that would begin anew, outside the transaction */
+    }
     sqlite3_finalize(write);
     log->floors[collection->number] = log->head;
     return code == SQLITE_OK ? ERR_OK : database_err(code);
@@ -97,10 +102,10 @@ static enum err read_collections(struct changelog *log, struct database *databas
     enum err err = ERR_OK;
     for (size_t i = 0; err == ERR_OK && i < log->kind->n_collections; i++) {
         const struct collection *collection = &log->kind->collections[i];
-        if (read_collection(log, collection, database) && !is_changed)
+        err = read_collection(log, collection, database);
+        if (err != ERR_NOT_FOUND && (err != ERR_OK || !is_changed))
             continue;
-        if (!has_position)
-            err = changelog_ack(log, now_ms);
+        err = has_position ? ERR_OK : changelog_ack(log, now_ms);
         has_position = true;
         if (err == ERR_OK)
             err = raise_floor(log, collection, database);

@@ -48,13 +48,13 @@ char *kept_dir(const char *data_dir, const struct scope_name *name)
     return path;
 }
 
-bool kept_is_there(const char *data_dir, const struct scope_name *name)
+enum err kept_find(const char *data_dir, const struct scope_name *name)
 {
     char *dir = kept_dir(data_dir, name), *segment = join(dir, SEGMENT);
-    bool found = access(segment, F_OK) == 0;
+    enum err err = file_find(segment);
     free(segment);
     free(dir);
-    return found;
+    return err;
 }
 
 /* The segment gets its name last, when all else is durable. */
@@ -173,32 +173,49 @@ static int is_kept(const struct dirent *entry)
     return strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0;
 }
 
-/* One without a whole segment was never relied on. */
-static bool read_name(const char *dir, struct scope_name *ret_name)
+/* ERR_NOT_FOUND: one without a whole segment was never relied on. */
+static enum err read_name(const char *dir, struct scope_name *ret_name)
 {
     struct buf text = {0};
     char *scope = join(dir, SCOPE), *segment = join(dir, SEGMENT);
-    bool ok = access(segment, F_OK) == 0 && file_read(scope, ROUTE_SCOPE_MAX, &text) == ERR_OK &&
-              scope_name_parse(buf_slice(&text), ret_name);
+    enum err err = file_find(segment);
+    if (err == ERR_OK &&
+        (file_read(scope, ROUTE_SCOPE_MAX, &text) != ERR_OK || !scope_name_parse(buf_slice(&text), ret_name)))
+        err = ERR_IO;
     buf_release(&text);
     free(scope);
     free(segment);
-    return ok;
+    return err;
 }
 
-void kept_each(const char *data_dir, void (*cb)(void *arg, const struct scope_name *name), void *arg)
+static bool visit(const char *dir, void (*cb)(void *arg, const struct scope_name *name), void *arg,
+                  struct problems *problems)
+{
+    struct scope_name name;
+    enum err err = read_name(dir, &name);
+    if (err == ERR_OK)
+        cb(arg, &name);
+    else if (err != ERR_NOT_FOUND)
+        problems_add(problems, "%s: whose records these are cannot be read", dir);
+    return err == ERR_OK || err == ERR_NOT_FOUND;
+}
+
+bool kept_each(const char *data_dir, void (*cb)(void *arg, const struct scope_name *name), void *arg,
+               struct problems *problems)
 {
     struct dirent **entries = NULL;
-    struct scope_name name;
     char *root = join(data_dir, "journal");
     int n = scandir(root, &entries, is_kept, alphasort);
+    bool ok = n >= 0;
+    if (!ok)
+        problems_add(problems, "%s: %s", root, strerror(errno));
     for (int i = 0; i < n; i++) {
         char *dir = join(root, entries[i]->d_name);
-        if (read_name(dir, &name))
-            cb(arg, &name);
+        ok = ok && visit(dir, cb, arg, problems);
         free(dir);
         free(entries[i]);
     }
     free(entries);
     free(root);
+    return ok;
 }

@@ -20,7 +20,10 @@ void kept_encode(struct buf *out, const struct scoperecord *records, size_t n);
 
 /* DATA/journal/kept-HASH. The caller frees it. */
 char *kept_dir(const char *data_dir, const struct scope_name *name);
-bool kept_is_there(const char *data_dir, const struct scope_name *name);
+
+/* Whether there are any of the scope's: ERR_OK, ERR_NOT_FOUND, or ERR_IO if that cannot be told, and errno says more.
+ */
+enum err kept_find(const char *data_dir, const struct scope_name *name);
 
 /* Keeps these records, durably. On failure errno says more. */
 enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n);
@@ -34,7 +37,8 @@ bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name 
  * not there is no trouble. On failure errno says more. */
 enum err kept_end(const char *data_dir, const struct scope_name *name, const char *to);
 
-/* Calls `cb` for each scope that has some. */
-void kept_each(const char *data_dir, void (*cb)(void *arg, const struct scope_name *name), void *arg);
+/* Calls `cb` for each scope that has some. False, with a problem added, if not all of them can be found. */
+bool kept_each(const char *data_dir, void (*cb)(void *arg, const struct scope_name *name), void *arg,
+               struct problems *problems);
 
 #endif

@@ -11,6 +11,7 @@
 #include "shards/log/reader.h"
 #include "shards/log/target.h"
 #include "shards/scope/scope_file.h"
+#include "shards/scope/wal.h"
 
 struct mend {
     const char *data_dir;
@@ -71,7 +72,7 @@ static void remove_with_wal(const char *path)
 
 static int open_old(struct mend *mend, sqlite3 **ret_db)
 {
-    int code = sqlite3_open_v2(mend->path, ret_db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(mend->path, ret_db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, wal_vfs());
     if (code == SQLITE_OK)
         code = sqlite3_db_config(*ret_db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (code == SQLITE_OK)
@@ -84,7 +85,7 @@ static int open_part(struct mend *mend, sqlite3 **ret_db)
     enum { FLAGS = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX };
     static const char SETTINGS[] =
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF";
-    int code = sqlite3_open_v2(mend->part, ret_db, FLAGS, NULL);
+    int code = sqlite3_open_v2(mend->part, ret_db, FLAGS, wal_vfs());
     return code == SQLITE_OK ? sqlite3_exec(*ret_db, SETTINGS, NULL, NULL, NULL) : code;
 }
 
@@ -184,21 +185,29 @@ static enum err make_ready(struct mend *mend)
  * it no record at all, that the copy has to take the place. */
 static enum err put_in_place(struct mend *mend)
 {
-    bool ok =
-        (kept_is_there(mend->data_dir, mend->name) || kept_write(mend->data_dir, mend->name, NULL, 0) == ERR_OK) &&
-        (unlink(mend->wal) == 0 || errno == ENOENT) && dir_sync(mend->dir) == ERR_OK &&
-        rename(mend->fresh, mend->path) == 0 && dir_sync(mend->dir) == ERR_OK &&
-        kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
+    enum err kept = kept_find(mend->data_dir, mend->name);
+    if (kept == ERR_NOT_FOUND)
+        kept = kept_write(mend->data_dir, mend->name, NULL, 0);
+    bool ok = kept == ERR_OK && (unlink(mend->wal) == 0 || errno == ENOENT) && dir_sync(mend->dir) == ERR_OK &&
+              rename(mend->fresh, mend->path) == 0 && dir_sync(mend->dir) == ERR_OK &&
+              kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
     return ok ? ERR_OK : fail(mend, ERR_IO, mend->path, strerror(errno));
+}
+
+static enum err add_kept(struct mend *mend)
+{
+    enum err err = kept_find(mend->data_dir, mend->name);
+    if (err == ERR_NOT_FOUND)
+        return ERR_OK;
+    return err == ERR_OK ? apply_kept(mend) : fail(mend, err, "its records", strerror(errno));
 }
 
 static enum err make_fresh(struct mend *mend)
 {
-    enum err err = access(mend->path, F_OK) == 0 || errno != ENOENT
-                       ? copy(mend)
-                       : fail(mend, ERR_DAMAGED, "the file", "it is missing");
-    if (err == ERR_OK && kept_is_there(mend->data_dir, mend->name))
-        err = apply_kept(mend);
+    enum err err =
+        file_find(mend->path) == ERR_NOT_FOUND ? fail(mend, ERR_DAMAGED, "the file", "it is missing") : copy(mend);
+    if (err == ERR_OK)
+        err = add_kept(mend);
     return err == ERR_OK ? make_ready(mend) : err;
 }
 
@@ -233,26 +242,32 @@ static void set_aside(struct mend *mend)
     free(records);
 }
 
-static bool is_marked(struct mend *mend)
+static enum err look_for_marker(struct mend *mend)
 {
     char *marker = with(mend->path, SCOPE_FILE_DAMAGED);
-    bool found = access(marker, F_OK) == 0;
-    if (found)
+    enum err err = file_find(marker);
+    if (err == ERR_OK)
         buf_printf(mend->why, "it was found damaged; see %s", marker);
+    else if (err != ERR_NOT_FOUND)
+        fail(mend, err, marker, strerror(errno));
     free(marker);
-    return found;
+    return err == ERR_OK ? ERR_DAMAGED : err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 /* It failed while the file was being made: there is no scope as yet. */
 static bool is_nothing(const struct mend *mend)
 {
-    return access(mend->path, F_OK) != 0 && errno == ENOENT && !mend_is_ready(mend->path) &&
-           !kept_is_there(mend->data_dir, mend->name);
+    return file_find(mend->path) == ERR_NOT_FOUND && mend_find(mend->path) == ERR_NOT_FOUND &&
+           kept_find(mend->data_dir, mend->name) == ERR_NOT_FOUND;
 }
 
 static enum err replace_file(struct mend *mend, bool gives_up)
 {
-    enum err err = mend_is_ready(mend->path) ? ERR_OK : make_fresh(mend);
+    enum err err = mend_find(mend->path);
+    if (err == ERR_NOT_FOUND)
+        err = make_fresh(mend);
+    else if (err != ERR_OK)
+        fail(mend, err, mend->fresh, strerror(errno));
     if (err == ERR_OK)
         err = put_in_place(mend);
     if (err == ERR_DAMAGED && gives_up)
@@ -263,26 +278,27 @@ static enum err replace_file(struct mend *mend, bool gives_up)
 enum err mend_file(const char *data_dir, const struct scope_name *name, bool gives_up, struct buf *ret_why)
 {
     struct mend mend;
-    enum err err = ERR_DAMAGED;
     mend_init(&mend, data_dir, name, ret_why);
-    if (!is_marked(&mend))
-        err = is_nothing(&mend) ? ERR_OK : replace_file(&mend, gives_up);
+    enum err err = look_for_marker(&mend);
+    if (err == ERR_OK && !is_nothing(&mend))
+        err = replace_file(&mend, gives_up);
     remove_with_wal(mend.part);
     mend_release(&mend);
     return err;
 }
 
-bool mend_is_ready(const char *path)
+enum err mend_find(const char *path)
 {
     char *fresh = with(path, ".fresh");
-    bool found = access(fresh, F_OK) == 0;
+    enum err err = file_find(fresh);
     free(fresh);
-    return found;
+    return err;
 }
 
-void mend_forget(const char *path)
+bool mend_forget(const char *path)
 {
     char *fresh = with(path, ".fresh");
-    unlink(fresh);
+    bool ok = unlink(fresh) == 0 || errno == ENOENT;
     free(fresh);
+    return ok;
 }

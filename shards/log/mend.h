@@ -25,9 +25,10 @@
  * `ret_why` says why. */
 enum err mend_file(const char *data_dir, const struct scope_name *name, bool gives_up, struct buf *ret_why);
 
-/* Whether a copy is ready that must take the file's place; removes what a mending has left. */
-bool mend_is_ready(const char *path);
-void mend_forget(const char *path);
+/* Whether a copy is ready that must take the file's place: ERR_OK, ERR_NOT_FOUND, or ERR_IO if that cannot be told. The
+ * other removes it. On failure errno says more. */
+enum err mend_find(const char *path);
+bool mend_forget(const char *path);
 
 /* Beside the file, a marker for people: SCOPE: WHY. Durable. On failure errno says more. */
 enum err mend_mark(const char *path, const struct scope_name *name, const char *why);

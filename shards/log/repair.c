@@ -65,27 +65,31 @@ static bool examine_all(struct repair *repair, const struct reader_dirs *dirs)
 
 /* The scopes. */
 
-static bool exists(const char *path, const char *ending)
+static enum err find_marker(const char *path)
 {
-    char *whole = NULL;
-    if (asprintf(&whole, "%s%s", path, ending) < 0)
+    char *marker = NULL;
+    if (asprintf(&marker, "%s" SCOPE_FILE_DAMAGED, path) < 0)
         abort();
-    bool found = access(whole, F_OK) == 0;
-    free(whole);
-    return found;
+    enum err err = file_find(marker);
+    free(marker);
+    return err;
 }
 
 static bool start_over(struct repair *repair, const char *path)
 {
     struct buf why = {0};
     uint64_t start;
-    if (exists(path, SCOPE_FILE_DAMAGED)) {
+    enum err err = find_marker(path);
+    if (err == ERR_OK) {
         problems_add(&repair->result->notes,
                      "%s is marked as damaged and stays closed; restore it from a backup: that starts a new timeline",
                      path);
         return true;
     }
-    enum err err = timeline_begin(path, repair->known + UNREADABLE_SEQS, repair->now_ms, &start, &why);
+    if (err == ERR_NOT_FOUND)
+        err = timeline_begin(path, repair->known + UNREADABLE_SEQS, repair->now_ms, &start, &why);
+    else
+        buf_printf(&why, "%s", strerror(errno));
     if (err != ERR_OK)
         problems_add(repair->problems, "%s: no new timeline: %.*s; mend it or move it away, then try again", path,
                      (int)why.len, why.len == 0 ? "" : why.data);
@@ -136,8 +140,7 @@ static void refuse_kept(void *arg, const struct scope_name *name)
 static bool start_all_over(struct repair *repair)
 {
     size_t n_problems = repair->problems->n;
-    kept_each(repair->data_dir, refuse_kept, repair);
-    bool ok = repair->problems->n == n_problems;
+    bool ok = kept_each(repair->data_dir, refuse_kept, repair, repair->problems) && repair->problems->n == n_problems;
     for (unsigned slot = 0; ok && slot < ROUTE_SLOTS; slot++)
         ok = start_slot_over(repair, slot);
     return ok;

@@ -143,8 +143,14 @@ static bool keep(struct replay *replay, const char *path, const struct history *
 static bool replay_scope(struct replay *replay, const struct history *history)
 {
     struct target target;
-    if (kept_is_there(replay->data_dir, &history->name))
+    enum err kept = kept_find(replay->data_dir, &history->name);
+    if (kept == ERR_OK)
         return true; /* all of them are, and the file is not to be touched */
+    if (kept != ERR_NOT_FOUND) {
+        problems_add(replay->problems, "%s: whether records of it were kept cannot be told: %s", history->name.text,
+                     strerror(errno));
+        return false;
+    }
     char *path = scope_file_path(replay->data_dir, &history->name);
     bool ok = target_open(&target, path) && apply_history(&target, history) && target_save(&target);
     target_close(&target);
@@ -250,10 +256,8 @@ static void mend_kept(void *arg, const struct scope_name *name)
 
 static bool replay_what_is_there(const char *data_dir, bool salvage, struct problems *problems)
 {
-    if (!make_root(data_dir, problems))
-        return false;
-    kept_each(data_dir, mend_kept, (void *)(uintptr_t)data_dir);
-    return replay_dirs(data_dir, salvage, problems);
+    return make_root(data_dir, problems) && kept_each(data_dir, mend_kept, (void *)(uintptr_t)data_dir, problems) &&
+           replay_dirs(data_dir, salvage, problems);
 }
 
 bool replay_all(const char *data_dir, struct problems *problems)

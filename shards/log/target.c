@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "shards/scope/database.h"
+#include "shards/scope/wal.h"
 
 static bool fail(struct target *target, const char *why, int code)
 {
@@ -47,7 +48,7 @@ bool target_open(struct target *target, const char *path)
     *target = (struct target){0};
     if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
         return fail(target, "the file is missing", SQLITE_OK);
-    if (sqlite3_open_v2(path, &target->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(path, &target->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, wal_vfs()) != SQLITE_OK)
         return fail_sqlite(target, "the file cannot be opened");
     sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);

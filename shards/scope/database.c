@@ -213,7 +213,7 @@ bool database_has_wal(const char *path)
     char *wal = NULL;
     if (asprintf(&wal, "%s-wal", path) < 0)
         abort();
-    bool found = stat(wal, &stat_buf) == 0 && stat_buf.st_size > 0;
+    bool found = stat(wal, &stat_buf) == 0 ? stat_buf.st_size > 0 : errno != ENOENT;
     free(wal);
     return found;
 }

@@ -32,13 +32,14 @@ char *scope_file_path(const char *data_dir, const struct scope_name *name)
 }
 
 /* SQLite would take the WAL that it finds beside a file for that file's, whose ever it was. */
-static void remove_wal(const char *path)
+static bool remove_wal(const char *path)
 {
     char *wal = NULL;
     if (asprintf(&wal, "%s-wal", path) < 0)
         abort();
-    unlink(wal);
+    bool ok = unlink(wal) == 0 || errno == ENOENT;
     free(wal);
+    return ok;
 }
 
 /* What is left of an attempt that failed, or that a crash ended. */
@@ -63,11 +64,11 @@ static enum err fill_file(struct database *database, const struct scope_name *na
     return err == ERR_OK ? database_checkpoint(database, ret_why) : err;
 }
 
-/* Gives the file its name, with everything in it durable before. */
+/* Gives the file its name, with everything in it durable before. The WAL of an earlier one must not become its own. */
 static enum err publish(const char *fresh, const char *path, struct buf *ret_why)
 {
     enum err err = file_sync(fresh);
-    if (err == ERR_OK && rename(fresh, path) < 0)
+    if (err == ERR_OK && (!remove_wal(path) || rename(fresh, path) < 0))
         err = ERR_IO;
     if (err != ERR_OK)
         buf_printf(ret_why, "%s: %s", path, strerror(errno));
@@ -91,7 +92,6 @@ static enum err create_file(const char *path, const struct scope_name *name, str
         err = fill_file(&database, name, ret_why);
         database_close(&database);
     }
-    remove_wal(path);
     if (err == ERR_OK)
         err = publish(fresh, path, ret_why);
     if (err != ERR_OK)
@@ -132,7 +132,8 @@ static enum err read_meta(struct scope_file *file, struct buf *ret_why)
     sqlite3_stmt *read = database_prepare(&file->database, SQL_OURS, SQL, ret_why);
     if (read == NULL)
         return ERR_DAMAGED;
-    enum err err = sqlite3_step(read) == SQLITE_ROW ? ERR_OK : ERR_DAMAGED;
+    int code = sqlite3_step(read);
+    enum err err = code == SQLITE_ROW ? ERR_OK : code == SQLITE_DONE ? ERR_DAMAGED : database_err(code);
     if (err != ERR_OK)
         buf_printf(ret_why, "the file does not say whose it is");
     else if (!is_whose(file, read, ret_why))
@@ -144,12 +145,18 @@ static enum err read_meta(struct scope_file *file, struct buf *ret_why)
 }
 
 /* What the statement's first row says; 0 without one. */
-static int64_t read_number(struct database *database, const char *sql)
+static enum err read_number(struct database *database, const char *sql, int64_t *ret, struct buf *ret_why)
 {
-    sqlite3_stmt *read = database_prepare(database, SQL_OURS, sql, NULL);
-    int64_t number = read != NULL && sqlite3_step(read) == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
+    sqlite3_stmt *read = database_prepare(database, SQL_OURS, sql, ret_why);
+    if (read == NULL)
+        return ERR_DAMAGED;
+    int code = sqlite3_step(read);
+    *ret = code == SQLITE_ROW ? sqlite3_column_int64(read, 0) : 0;
     sqlite3_finalize(read);
-    return number;
+    if (code == SQLITE_ROW || code == SQLITE_DONE)
+        return ERR_OK;
+    buf_printf(ret_why, "%s", sqlite3_errmsg(database->db));
+    return database_err(code);
 }
 
 /* The rows that the migrations of a new scope brought along: sessions that have known it empty hear of them. */
@@ -178,9 +185,12 @@ static enum err log_first_rows(struct scope_file *file, int64_t now_ms)
 static enum err account(struct scope_file *file, int64_t now_ms, struct buf *ret_why)
 {
     struct database *database = &file->database;
-    int64_t known = read_number(database, "SELECT value FROM _sync_meta WHERE name = 'schema'");
-    int64_t ran = read_number(database, "SELECT count(*) FROM _sync_migrations");
-    enum err err = changelog_open(&file->log, file->kind, database, known != ran, now_ms, ret_why);
+    int64_t known = 0, ran = 0;
+    enum err err = read_number(database, "SELECT value FROM _sync_meta WHERE name = 'schema'", &known, ret_why);
+    if (err == ERR_OK)
+        err = read_number(database, "SELECT count(*) FROM _sync_migrations", &ran, ret_why);
+    if (err == ERR_OK)
+        err = changelog_open(&file->log, file->kind, database, known != ran, now_ms, ret_why);
     if (err == ERR_OK && known == 0)
         err = log_first_rows(file, now_ms);
     if (err == ERR_OK && known != ran)
@@ -253,27 +263,31 @@ static enum err set_up(struct scope_file *file, bool is_quick, int64_t now_ms, s
     return err;
 }
 
-static bool is_marked_damaged(const char *path, struct buf *ret_why)
+static enum err look_for_marker(const char *path, struct buf *ret_why)
 {
     char *marker = NULL;
     if (asprintf(&marker, "%s" SCOPE_FILE_DAMAGED, path) < 0)
         abort();
-    bool found = access(marker, F_OK) == 0;
-    if (found)
+    enum err err = file_find(marker);
+    if (err == ERR_OK)
         buf_printf(ret_why, "the file was found damaged; see %s, and remove that when it is repaired", marker);
+    else if (err != ERR_NOT_FOUND)
+        buf_printf(ret_why, "%s: %s", marker, strerror(errno));
     free(marker);
-    return found;
+    return err == ERR_OK ? ERR_DAMAGED : err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* Only of a file that is certainly not there may be said that the scope is empty. */
+/* Only of a file that is certainly not there may be said that the scope is empty; and only one that certainly was not
+ * found damaged may be opened. */
 static enum err find_file(const char *path, struct buf *ret_why)
 {
-    if (access(path, F_OK) == 0)
-        return ERR_OK;
-    if (errno == ENOENT)
-        return ERR_NOT_FOUND;
-    buf_printf(ret_why, "%s: %s", path, strerror(errno));
-    return ERR_IO;
+    enum err err = look_for_marker(path, ret_why);
+    if (err != ERR_OK)
+        return err;
+    err = file_find(path);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+        buf_printf(ret_why, "%s: %s", path, strerror(errno));
+    return err;
 }
 
 static enum err open_found(const char *path, const struct scope_name *name, const struct kind *kind, bool is_quick,
@@ -300,7 +314,7 @@ static enum err open_found(const char *path, const struct scope_name *name, cons
 enum err scope_file_open(const char *path, const struct scope_name *name, const struct kind *kind, bool create,
                          int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
 {
-    enum err err = is_marked_damaged(path, ret_why) ? ERR_DAMAGED : find_file(path, ret_why);
+    enum err err = find_file(path, ret_why);
     if (err == ERR_NOT_FOUND && create)
         err = create_file(path, name, ret_why);
     return err == ERR_OK ? open_found(path, name, kind, false, now_ms, ret_file, ret_why) : err;
@@ -309,7 +323,7 @@ enum err scope_file_open(const char *path, const struct scope_name *name, const 
 enum err scope_file_open_quickly(const char *path, const struct scope_name *name, const struct kind *kind,
                                  int64_t now_ms, struct scope_file **ret_file, struct buf *ret_why)
 {
-    enum err err = is_marked_damaged(path, ret_why) ? ERR_DAMAGED : find_file(path, ret_why);
+    enum err err = find_file(path, ret_why);
     return err == ERR_OK ? open_found(path, name, kind, true, now_ms, ret_file, ret_why) : err;
 }
 

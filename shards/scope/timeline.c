@@ -18,9 +18,11 @@ static enum err append_ack(struct database *database, uint64_t earliest, int64_t
         return ERR_DAMAGED;
     sqlite3_bind_int64(write, 1, (sqlite3_int64)earliest);
     sqlite3_bind_int64(write, 2, now_ms);
-    if (sqlite3_step(write) == SQLITE_ROW)
+    int code = sqlite3_step(write);
+    if (code == SQLITE_ROW) {
         *ret_start = (uint64_t)sqlite3_column_int64(write, 0);
-    int code = statement_run(write);
+        code = statement_run(write); /* to its end; after a failure that would begin anew, outside the transaction */
+    }
     if (code != SQLITE_OK)
         buf_printf(ret_why, "%s", sqlite3_errmsg(database->db));
     sqlite3_finalize(write);

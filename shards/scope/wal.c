@@ -19,6 +19,7 @@ enum expected { SOMETHING, PAGE, LAST_PAGE };
 
 struct wal {
     sqlite3_file file; /* as SQLite sees it */
+    bool is_database;  /* of which nothing is gathered */
     enum expected expected;
     sqlite3_int64 at;  /* where what is gathered goes */
     sqlite3_int64 end; /* of the last write; UNKNOWN after a read */
@@ -70,6 +71,8 @@ static int gather(struct wal *wal, const void *data, size_t len, sqlite3_int64 a
 static int on_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
 {
     struct wal *wal = wal_of(file);
+    if (wal->is_database)
+        return wal->base->pMethods->xWrite(wal->base, data, len, at);
     enum expected found = wal->expected;
     bool is_header = found == SOMETHING && len == FRAME_HEADER && at == wal->end;
     int code = gather(wal, data, (size_t)len, at);
@@ -83,7 +86,9 @@ static int on_read(sqlite3_file *file, void *to, int len, sqlite3_int64 at)
     struct wal *wal = wal_of(file);
     int code = flush(wal);
     wal->end = UNKNOWN;
-    return code == SQLITE_OK ? wal->base->pMethods->xRead(wal->base, to, len, at) : code;
+    if (code == SQLITE_OK)
+        code = wal->base->pMethods->xRead(wal->base, to, len, at);
+    return code == SQLITE_IOERR_CORRUPTFS ? SQLITE_IOERR_READ : code;
 }
 
 static int on_truncate(sqlite3_file *file, sqlite3_int64 size)
@@ -144,6 +149,7 @@ static int on_characteristics(sqlite3_file *file)
     return wal_of(file)->base->pMethods->xDeviceCharacteristics(wal_of(file)->base);
 }
 
+/* Of version 1: nobody else has the file, so the log needs no memory that is shared. */
 static const sqlite3_io_methods METHODS = {
     .iVersion = 1,
     .xClose = on_close,
@@ -164,9 +170,9 @@ static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int f
 {
     struct wal *wal = wal_of(file);
     (void)vfs;
-    if ((flags & SQLITE_OPEN_WAL) == 0)
+    if ((flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB)) == 0)
         return base_vfs->xOpen(base_vfs, name, file, flags, ret_flags);
-    *wal = (struct wal){0};
+    *wal = (struct wal){.is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0};
     int code = base_vfs->xOpen(base_vfs, name, wal->base, flags, ret_flags);
     wal->file.pMethods = wal->base->pMethods == NULL ? NULL : &METHODS;
     return code;

@@ -1,10 +1,14 @@
 /*
- * wal - a VFS for scope files that writes all frames of a commit to the write-ahead log at once.
+ * wal - a VFS for scope files that writes all frames of a commit to the write-ahead log at once, and calls a read that
+ * failed what it is.
  *
  * SQLite writes each page of a commit with two calls, one for the frame's header and one for the page; a transaction of
  * one row changes half a dozen pages, and the calls cost more than everything else that it does. Here they are gathered
  * and written when the frame that commits is complete, so that a COMMIT still returns with all of it in the system's
- * hands. Only the write-ahead log is treated so; every other file is the default VFS's own.
+ * hands. Only the write-ahead log is treated so.
+ *
+ * When a read fails with EIO, SQLite's own VFS says so in a way that ends as SQLITE_CORRUPT: a disk that failed once
+ * could not be told from a file that is damaged for good. Here it is SQLITE_IOERR, of database and log.
  *
  * Frames that a transaction wrote without committing are of no use to anybody: closing drops them.
  */

@@ -53,6 +53,12 @@ static struct shard *shards[WORKER_SHARDS_MAX];
 static bool is_stopped; /* nothing is started */
 static char last_problem[1024];
 
+static void note_sqlite(void *arg, int code, const char *message)
+{
+    (void)arg;
+    sim_note("sqlite %d: %s", code, message);
+}
+
 /* As a worker does, but for locks: a process that crashes would hold them. */
 static void configure_sqlite(void)
 {
@@ -63,6 +69,7 @@ static void configure_sqlite(void)
     worker_configure_sqlite();
     sqlite3_shutdown();
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_LOG, note_sqlite, NULL);
     sqlite3_initialize();
 }
 

@@ -81,6 +81,18 @@ static void test_only_a_regular_file_is_read(void **state)
     buf_release(&text);
 }
 
+static void test_what_cannot_be_looked_for_is_not_missing(void **state)
+{
+    (void)state;
+    char path[64], file[] = "/tmp/skerry-test-file-XXXXXX";
+    make_file(file, 0);
+    snprintf(path, sizeof path, "%s/below", file);
+    assert_int_equal(file_find(file), ERR_OK);
+    assert_int_equal(file_find(path), ERR_IO);
+    unlink(file);
+    assert_int_equal(file_find(file), ERR_NOT_FOUND);
+}
+
 static void test_a_folder_is_made_once(void **state)
 {
     (void)state;
@@ -103,6 +115,7 @@ int main(void)
         cmocka_unit_test(test_a_file_is_appended_whole),
         cmocka_unit_test(test_one_byte_too_many_is_too_many),
         cmocka_unit_test(test_only_a_regular_file_is_read),
+        cmocka_unit_test(test_what_cannot_be_looked_for_is_not_missing),
         cmocka_unit_test(test_a_folder_is_made_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,7 +300,7 @@ static void test_records_that_were_kept_are_not_given_up(void **state)
     assert_int_equal(kept_write(world->data.text, &world->places[0].name, &record, 1), ERR_OK);
     repair(world, &result);
     problems_release(&result.notes);
-    assert_false(kept_is_there(world->data.text, &world->places[0].name));
+    assert_int_equal(kept_find(world->data.text, &world->places[0].name), ERR_NOT_FOUND);
     assert_true(has_note(world, 0, "a"));
 }
 

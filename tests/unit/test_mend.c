@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "shards/log/kept.h"
 #include "shards/log/mend.h"
+#include "tests/lib/reads.h"
 #include "tests/lib/world.h"
 
 static int set_up(void **state)
@@ -60,7 +61,7 @@ static void keep_all(struct world *world)
 
 static bool is_kept(struct world *world)
 {
-    return kept_is_there(world->data.text, &world->places[0].name);
+    return kept_find(world->data.text, &world->places[0].name) == ERR_OK;
 }
 
 static void mend(struct world *world)
@@ -212,32 +213,8 @@ static void test_a_file_that_is_marked_is_left_alone(void **state)
     buf_release(&why);
 }
 
-/* Reads of the copy that succeed, before one fails. */
-static int reads_left;
-
-static ssize_t pread_or_fail(int fd, void *data, size_t len, off_t at)
-{
-    char link[64], path[600];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof path - 1);
-    path[n < 0 ? 0 : n] = '\0';
-    if (strstr(path, ".part") == NULL || reads_left-- != 0)
-        return pread(fd, data, len, at);
-    errno = EIO;
-    return -1;
-}
-
-static void fail_read(int after)
-{
-    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-    sqlite3_syscall_ptr call = after < 0 ? NULL : (sqlite3_syscall_ptr)pread_or_fail;
-    reads_left = after;
-    vfs->xSetSystemCall(vfs, "pread", call);
-    vfs->xSetSystemCall(vfs, "pread64", call);
-}
-
 /* A disk that fails for a moment is no damage, wherever that hits. */
-static void test_a_copy_that_cannot_be_read_is_tried_again(void **state)
+static void test_a_file_that_cannot_be_read_is_tried_again(void **state)
 {
     struct world *world = *state;
     enum err err = ERR_IO;
@@ -246,10 +223,10 @@ static void test_a_copy_that_cannot_be_read_is_tried_again(void **state)
     for (; err != ERR_OK; n++) {
         struct buf why = {0};
         keep_all(world);
-        fail_read(n);
+        reads_fail(".db", n);
         err = mend_file(world->data.text, &world->places[0].name, false, &why);
-        fail_read(-1);
-        assert_false(place_has(&world->places[0], ".damaged"));
+        reads_mend();
+        assert_true(err == ERR_OK || err == ERR_IO);
         buf_release(&why);
     }
     assert_true(n > 10);
@@ -262,12 +239,35 @@ static void count(void *arg, const struct scope_name *name)
     ++*(int *)arg;
 }
 
+/* Of records that may be there, the file is not to be made without. */
+static void test_whether_any_are_kept_must_be_known(void **state)
+{
+    struct world *world = *state;
+    struct problems problems = {0};
+    struct buf why = {0};
+    int n = 0;
+    char *dir = kept_dir(world->data.text, &world->places[0].name);
+    place_put(&world->places[0], 1);
+    assert_int_equal(file_write(dir, SLICE("no folder")), ERR_OK);
+    assert_int_equal(kept_find(world->data.text, &world->places[0].name), ERR_IO);
+    assert_int_equal(mend_file(world->data.text, &world->places[0].name, true, &why), ERR_IO);
+    assert_non_null(strstr(why.data, "its records: Not a directory"));
+    assert_false(kept_each(world->data.text, count, &n, &problems));
+    assert_int_equal(problems.n, 1);
+    unlink(dir);
+    mend(world);
+    problems_release(&problems);
+    buf_release(&why);
+    free(dir);
+}
+
 static void test_what_was_not_kept_whole_is_not_there(void **state)
 {
     struct world *world = *state;
+    struct problems problems = {0};
     int n = 0;
     keep_all(world);
-    kept_each(world->data.text, count, &n);
+    assert_true(kept_each(world->data.text, count, &n, &problems));
     assert_int_equal(n, 1);
     char *dir = kept_dir(world->data.text, &world->places[0].name);
     struct buf segment = {0}, part = {0};
@@ -275,7 +275,7 @@ static void test_what_was_not_kept_whole_is_not_there(void **state)
     buf_printf(&part, "%s/part", dir);
     assert_int_equal(rename(segment.data, part.data), 0);
     assert_false(is_kept(world));
-    kept_each(world->data.text, count, &n);
+    assert_true(kept_each(world->data.text, count, &n, &problems));
     assert_int_equal(n, 1);
     assert_int_equal(kept_end(world->data.text, &world->places[0].name, NULL), ERR_OK);
     assert_int_not_equal(access(dir, F_OK), 0);
@@ -299,7 +299,8 @@ int main(void)
         WORLD_TEST(test_a_file_that_is_missing),
         WORLD_TEST(test_a_file_that_is_no_database),
         WORLD_TEST(test_a_file_that_is_marked_is_left_alone),
-        WORLD_TEST(test_a_copy_that_cannot_be_read_is_tried_again),
+        WORLD_TEST(test_a_file_that_cannot_be_read_is_tried_again),
+        WORLD_TEST(test_whether_any_are_kept_must_be_known),
         WORLD_TEST(test_what_was_not_kept_whole_is_not_there),
     };
     log_init("test", LOG_ERROR);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "tests/lib/reads.h"
 #include "tests/lib/scope.h"
 
 static const char DEFINITION[] = "`open`:`claim('sub') = 'ann' AND scope_id() = 'tea' AND now_ms() = 1800000000000`,"
@@ -348,6 +349,30 @@ static void test_a_row_that_cannot_be_read_is_not_taken_for_none(void **state)
     buf_release(&row);
 }
 
+/* Wherever that hits while a file is made and opened: it is as if it had not been, or had gone well. */
+static void test_a_read_that_fails_leaves_nothing_half_done(void **state)
+{
+    struct scope *scope = *state;
+    bool has_failed = true;
+    int n = 0;
+    close_file(scope);
+    for (; has_failed; n++) {
+        struct buf why = {0};
+        unlink(scope->path);
+        reads_fail(".db", n);
+        enum err err = scope_file_open(scope->path, &scope->name, scope->room.kind, true, 0, &scope->file, &why);
+        has_failed = reads_mend();
+        assert_true(err == ERR_OK || (has_failed && err == ERR_IO));
+        close_file(scope);
+        scope_reopen(scope);
+        assert_string_equal(scope_query(scope, "SELECT count(*), floor = max(seq) FROM _sync_collections, _sync_log"),
+                            "1,1");
+        close_file(scope);
+        buf_release(&why);
+    }
+    assert_true(n > 3);
+}
+
 /* The linker's names (--wrap). NOLINTBEGIN(bugprone-reserved-identifier) */
 enum err __real_dir_sync_of(const char *path);
 enum err __wrap_dir_sync_of(const char *path);
@@ -447,6 +472,7 @@ int main(void)
         SCOPE_TEST(test_open_is_asked_with_claims_scope_and_time),
         SCOPE_TEST(test_updates_of_any_columns_are_prepared),
         SCOPE_TEST(test_a_row_that_cannot_be_read_is_not_taken_for_none),
+        SCOPE_TEST(test_a_read_that_fails_leaves_nothing_half_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

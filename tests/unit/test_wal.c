@@ -38,6 +38,18 @@ static int count_write(sqlite3_file *file, const void *data, int len, sqlite3_in
     return log_writes.own->xWrite(file, data, len, at);
 }
 
+/* Reads of the database, which may fail as SQLite's own VFS tells of EIO. */
+static struct {
+    bool fail;
+    sqlite3_io_methods methods;
+    const sqlite3_io_methods *own;
+} database_reads;
+
+static int read_database(sqlite3_file *file, void *to, int len, sqlite3_int64 at)
+{
+    return database_reads.fail ? SQLITE_IOERR_CORRUPTFS : database_reads.own->xRead(file, to, len, at);
+}
+
 static sqlite3_vfs *unix_vfs;
 
 static int count_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
@@ -49,6 +61,12 @@ static int count_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, in
         log_writes.methods = *file->pMethods;
         log_writes.methods.xWrite = count_write;
         file->pMethods = &log_writes.methods;
+    }
+    if (code == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB) != 0) {
+        database_reads.own = file->pMethods;
+        database_reads.methods = *file->pMethods;
+        database_reads.methods.xRead = read_database;
+        file->pMethods = &database_reads.methods;
     }
     return code;
 }
@@ -226,6 +244,17 @@ static void test_a_log_that_cannot_be_written(void **state)
     assert_true(rows > 1000);
 }
 
+static void test_a_read_that_fails_is_no_damage(void **state)
+{
+    struct world *world = *state;
+    insert(world, 0, 2000);
+    run(world, "PRAGMA wal_checkpoint(TRUNCATE)");
+    database_reads.fail = true;
+    assert_int_equal(sqlite3_exec(world->db, "SELECT * FROM t", NULL, NULL, NULL), SQLITE_IOERR);
+    database_reads.fail = false;
+    assert_int_equal(number(world->db, "SELECT count(*) FROM t"), 2000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +263,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_rolled_back_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_closing_in_a_transaction_drops_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_log_that_cannot_be_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_read_that_fails_is_no_damage, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("wal", tests, count_writes, NULL);
 }
