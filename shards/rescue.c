@@ -10,7 +10,7 @@
 #include "shards/log/mend.h"
 #include "shards/scope/actor.h"
 
-enum { PAUSE_FIRST_MS = 1000, PAUSE_LAST_MS = 60000 };
+enum { PAUSE_FIRST_MS = 1000, PAUSE_LAST_MS = 60000, DAMAGED_TRIES = 3 };
 
 struct rescue {
     const struct actor_host *host;
@@ -82,7 +82,8 @@ static void keep(struct job *job)
 static void mend(struct job *job)
 {
     struct patient *patient = patient_of(job);
-    patient->err = mend_file(patient->rescue->host->data_dir, &patient->actor->name, &patient->next_why);
+    patient->err = mend_file(patient->rescue->host->data_dir, &patient->actor->name,
+                             patient->n_damaged + 1 >= DAMAGED_TRIES, &patient->next_why);
 }
 
 /* And what came of it. */
@@ -142,7 +143,8 @@ static void on_mended(struct job *job)
         discharge(patient);
         return;
     }
-    if (patient->err == ERR_DAMAGED && patient->state != PATIENT_DAMAGED) {
+    patient->n_damaged = patient->err == ERR_DAMAGED ? patient->n_damaged + 1 : 0;
+    if (patient->n_damaged >= DAMAGED_TRIES && patient->state != PATIENT_DAMAGED) {
         patient->state = PATIENT_DAMAGED;
         patient->pause_ms = PAUSE_LAST_MS;
     }

@@ -38,6 +38,7 @@ struct patient {
     char *what;       /* failed first */
     struct buf why;   /* for which reason; the latest one */
     struct buf next_why;
+    int n_damaged; /* tries in a row that found it damaged */
     size_t n_kept;
     uint64_t from, to; /* of the journal, where its records are */
     int64_t since_ms, next_ms, pause_ms;

@@ -250,23 +250,23 @@ static bool is_nothing(const struct mend *mend)
            !kept_is_there(mend->data_dir, mend->name);
 }
 
-static enum err replace_file(struct mend *mend)
+static enum err replace_file(struct mend *mend, bool gives_up)
 {
     enum err err = mend_is_ready(mend->path) ? ERR_OK : make_fresh(mend);
     if (err == ERR_OK)
         err = put_in_place(mend);
-    if (err == ERR_DAMAGED)
+    if (err == ERR_DAMAGED && gives_up)
         set_aside(mend);
     return err;
 }
 
-enum err mend_file(const char *data_dir, const struct scope_name *name, struct buf *ret_why)
+enum err mend_file(const char *data_dir, const struct scope_name *name, bool gives_up, struct buf *ret_why)
 {
     struct mend mend;
     enum err err = ERR_DAMAGED;
     mend_init(&mend, data_dir, name, ret_why);
     if (!is_marked(&mend))
-        err = is_nothing(&mend) ? ERR_OK : replace_file(&mend);
+        err = is_nothing(&mend) ? ERR_OK : replace_file(&mend, gives_up);
     remove_with_wal(mend.part);
     mend_release(&mend);
     return err;

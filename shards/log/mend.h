@@ -19,10 +19,11 @@
 #include "base/err.h"
 #include "proto/route.h"
 
-/* ERR_OK: the file is good, and nothing is kept any more. ERR_DAMAGED: a marker and the records stand beside the file,
- * which stays closed until a person has looked. Otherwise it is worth another try, later. Unless it is ERR_OK,
+/* ERR_OK: the file is good, and nothing is kept any more. ERR_DAMAGED: it is not, or so it looks, for SQLite calls a
+ * page that could not be read damaged, too. If the caller `gives_up`, a marker and the records stand beside the file
+ * then, which stays closed until a person has looked. Otherwise it is worth another try, later. Unless it is ERR_OK,
  * `ret_why` says why. */
-enum err mend_file(const char *data_dir, const struct scope_name *name, struct buf *ret_why);
+enum err mend_file(const char *data_dir, const struct scope_name *name, bool gives_up, struct buf *ret_why);
 
 /* Whether a copy is ready that must take the file's place; removes what a mending has left. */
 bool mend_is_ready(const char *path);

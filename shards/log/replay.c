@@ -240,12 +240,11 @@ static void mend_kept(void *arg, const struct scope_name *name)
 {
     const char *data_dir = arg;
     struct buf why = {0};
-    enum err err = mend_file(data_dir, name, &why);
+    enum err err = mend_file(data_dir, name, false, &why);
     if (err == ERR_OK)
         log_line(LOG_INFO, "scope_mended scope=%s", name->text);
     else
-        log_line(LOG_ERROR, "%s scope=%s why=\"%s\"", err == ERR_DAMAGED ? "scope_damaged" : "scope_not_mended",
-                 name->text, why.data);
+        log_line(LOG_ERROR, "scope_not_mended scope=%s why=\"%s\"", name->text, why.data);
     buf_release(&why);
 }
 

@@ -270,8 +270,9 @@ enum err database_open(struct database *database, const char *path, bool create,
 static int keep_wal(struct database *database)
 {
     int code = SQLITE_OK;
-    if (!database->is_wal_kept)
-        code = database_keep_wal(database->db, sqlite3_db_filename(database->db, "main"));
+    const char *path = sqlite3_db_filename(database->db, "main"); /* NULL: it could not be opened at all */
+    if (!database->is_wal_kept && path != NULL)
+        code = database_keep_wal(database->db, path);
     database->is_wal_kept = code == SQLITE_OK;
     return code;
 }

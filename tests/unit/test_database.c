@@ -313,6 +313,21 @@ static void check_open(const char *path, bool create, enum err expected, const c
     buf_release(&why);
 }
 
+static void test_a_file_that_cannot_be_opened_may_have_a_wal(void **state)
+{
+    struct folder folder;
+    struct database database;
+    struct buf why = {0};
+    (void)state;
+    folder_make(&folder);
+    folder_write(&folder, "file.db/not-a-file", SLICE(""));
+    folder_write(&folder, "file.db-wal", SLICE("left by a crash"));
+    assert_int_equal(database_open(&database, folder_at(&folder, "file.db").text, false, &why), ERR_IO);
+    assert_null(database.db);
+    buf_release(&why);
+    folder_remove(&folder);
+}
+
 static void test_a_file_that_cannot_be_opened_is_named(void **state)
 {
     (void)state;
@@ -353,6 +368,7 @@ int main(void)
         TABLES_TEST(test_claims_become_values),
         TABLES_TEST(test_scope_and_time_are_told),
         cmocka_unit_test(test_a_file_that_cannot_be_opened_is_named),
+        cmocka_unit_test(test_a_file_that_cannot_be_opened_may_have_a_wal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * A scope's file that failed: its records are kept apart from the journal, and a good file is made of what can be read,
  * whatever was in the middle of it when all ended.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,7 +66,7 @@ static bool is_kept(struct world *world)
 static void mend(struct world *world)
 {
     struct buf why = {0};
-    enum err err = mend_file(world->data.text, &world->places[0].name, &why);
+    enum err err = mend_file(world->data.text, &world->places[0].name, false, &why);
     if (err != ERR_OK)
         fail_msg("%s: %s", err_text(err), why.data);
     assert_false(is_kept(world));
@@ -76,7 +77,7 @@ static void mend(struct world *world)
 static void give_up(struct world *world, const char *reason)
 {
     struct buf why = {0};
-    assert_int_equal(mend_file(world->data.text, &world->places[0].name, &why), ERR_DAMAGED);
+    assert_int_equal(mend_file(world->data.text, &world->places[0].name, true, &why), ERR_DAMAGED);
     assert_non_null(strstr(why.data, reason));
     assert_true(place_has(&world->places[0], ".damaged"));
     assert_true(place_has(&world->places[0], ".journal"));
@@ -205,10 +206,54 @@ static void test_a_file_that_is_marked_is_left_alone(void **state)
     struct buf why = {0};
     place_put(&world->places[0], 1);
     assert_int_equal(mend_mark(world->places[0].path, &world->places[0].name, "looked odd"), ERR_OK);
-    assert_int_equal(mend_file(world->data.text, &world->places[0].name, &why), ERR_DAMAGED);
+    assert_int_equal(mend_file(world->data.text, &world->places[0].name, true, &why), ERR_DAMAGED);
     place_remove(&world->places[0], ".damaged");
     place_check(&world->places[0], 1);
     buf_release(&why);
+}
+
+/* Reads of the copy that succeed, before one fails. */
+static int reads_left;
+
+static ssize_t pread_or_fail(int fd, void *data, size_t len, off_t at)
+{
+    char link[64], path[600];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    path[n < 0 ? 0 : n] = '\0';
+    if (strstr(path, ".part") == NULL || reads_left-- != 0)
+        return pread(fd, data, len, at);
+    errno = EIO;
+    return -1;
+}
+
+static void fail_read(int after)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    sqlite3_syscall_ptr call = after < 0 ? NULL : (sqlite3_syscall_ptr)pread_or_fail;
+    reads_left = after;
+    vfs->xSetSystemCall(vfs, "pread", call);
+    vfs->xSetSystemCall(vfs, "pread64", call);
+}
+
+/* A disk that fails for a moment is no damage, wherever that hits. */
+static void test_a_copy_that_cannot_be_read_is_tried_again(void **state)
+{
+    struct world *world = *state;
+    enum err err = ERR_IO;
+    int n = 0;
+    place_put(&world->places[0], 1);
+    for (; err != ERR_OK; n++) {
+        struct buf why = {0};
+        keep_all(world);
+        fail_read(n);
+        err = mend_file(world->data.text, &world->places[0].name, false, &why);
+        fail_read(-1);
+        assert_false(place_has(&world->places[0], ".damaged"));
+        buf_release(&why);
+    }
+    assert_true(n > 10);
+    place_check(&world->places[0], world->places[0].n);
 }
 
 static void count(void *arg, const struct scope_name *name)
@@ -254,6 +299,7 @@ int main(void)
         WORLD_TEST(test_a_file_that_is_missing),
         WORLD_TEST(test_a_file_that_is_no_database),
         WORLD_TEST(test_a_file_that_is_marked_is_left_alone),
+        WORLD_TEST(test_a_copy_that_cannot_be_read_is_tried_again),
         WORLD_TEST(test_what_was_not_kept_whole_is_not_there),
     };
     log_init("test", LOG_ERROR);
