@@ -31,6 +31,8 @@ struct blank {
     sqlite3_stmt *open;
 };
 
+enum { DECIDE_US = 8000 }; /* of one turn, over all its scopes */
+
 enum {
     SAVES_MAX = 2,      /* under way at once: one is worked on, and the next waits */
     SAVES_MAX_HERE = 2, /* a turn, of files that a broken journal has closed */
@@ -192,10 +194,21 @@ static void on_burst_timer(void *arg)
     (void)arg; /* the turn looks */
 }
 
-static void decide(struct list *turn)
+/* As many as there is time for: nothing of a turn is released before all of it is decided. The others come first in the
+ * next one. */
+static void decide(struct shard *shard, struct list *ret_turn)
 {
-    LIST_FOREACH(link, turn)
+    struct list waiting, *link;
+    int64_t until_us = clock_mono_us() + DECIDE_US;
+    list_init(&waiting);
+    list_move(&waiting, &shard->dirty);
+    do {
+        link = list_pop(&waiting);
+        list_append(ret_turn, link);
         actor_decide(LIST_ITEM(link, struct actor, dirty_link));
+    } while (!list_is_empty(&waiting) && clock_mono_us() < until_us);
+    list_move(&waiting, &shard->dirty);
+    list_move(&shard->dirty, &waiting);
 }
 
 static void make_due(struct shard *shard, struct actor *actor)
@@ -340,15 +353,13 @@ static void flush_links(struct shard *shard)
 static bool turn(void *arg)
 {
     struct shard *shard = arg;
-    struct list dirty;
-    list_init(&dirty);
-    if (!journal_is_full(shard->journal))
-        list_move(&dirty, &shard->dirty);
-    if (!list_is_empty(&dirty)) {
+    struct list decided;
+    list_init(&decided);
+    if (!list_is_empty(&shard->dirty) && !journal_is_full(shard->journal)) {
         metric_add(METRIC_SHARD_TURNS, 1);
-        decide(&dirty);
+        decide(shard, &decided);
         journal_flush(shard->journal);
-        release(shard, &dirty);
+        release(shard, &decided);
         hold_outputs(shard);
     }
     bool console_has_more = console_turn(shard->console);

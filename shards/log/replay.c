@@ -158,7 +158,7 @@ static bool replay_scope(struct replay *replay, const struct history *history)
     if (!ok && may_pass(target.code))
         problems_add(replay->problems, "%s: %s: %s; nothing is lost, start again when that is over", path, target.why,
                      sqlite3_errstr(target.code));
-    else if (!ok && target.code == SQLITE_IOERR)
+    else if (!ok && (target.code == SQLITE_IOERR || target.code == SQLITE_CORRUPT)) /* a failed read may be called so */
         ok = keep(replay, path, history, target.why);
     else if (!ok)
         ok = set_aside(replay, path, history, target.why);

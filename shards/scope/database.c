@@ -201,8 +201,8 @@ static const char TABLE_FUNCTIONS[] = "SELECT 1 FROM json_each('[]'), json_tree(
 
 /* One connection per file, so the exclusive lock costs nothing and saves the shared memory of the WAL. */
 static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE;"
+                               "PRAGMA synchronous = %s;"
                                "PRAGMA journal_mode = WAL;"
-                               "PRAGMA synchronous = FULL;"
                                "PRAGMA secure_delete = OFF;"
                                "PRAGMA cache_size = -512;" /* KiB a scope; the kernel keeps the rest */
                                "PRAGMA temp_store = MEMORY;";
@@ -236,6 +236,14 @@ int database_keep_wal(sqlite3 *db, const char *path)
     return SQLITE_IOERR_DIR_FSYNC;
 }
 
+static int apply_settings(sqlite3 *db, const char *synchronous)
+{
+    char *sql = sqlite3_mprintf(SETTINGS, synchronous);
+    int code = sql == NULL ? SQLITE_NOMEM : sqlite3_exec(db, sql, NULL, NULL, NULL);
+    sqlite3_free(sql);
+    return code;
+}
+
 enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why)
 {
     *database = (struct database){.wal_pages = database_has_wal(path), .is_wal_kept = create};
@@ -243,7 +251,7 @@ enum err database_open(struct database *database, const char *path, bool create,
     int code = sqlite3_open_v2(path, &database->db, flags, wal_vfs());
     database->is_open = code == SQLITE_OK;
     if (code == SQLITE_OK)
-        code = sqlite3_exec(database->db, SETTINGS, NULL, NULL, NULL);
+        code = apply_settings(database->db, create ? "OFF" : "NORMAL");
     if (code != SQLITE_OK) {
         buf_printf(ret_why, "%s: %s", path, database->db == NULL ? "out of memory" : sqlite3_errmsg(database->db));
         int error = database->db == NULL ? 0 : sqlite3_system_errno(database->db);

@@ -45,8 +45,9 @@ struct database {
     bool is_wal_kept;                /* see database_keep_wal; until then nothing writes the file */
 };
 
-/* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. It writes the file only
- * when a checkpoint is asked for. */
+/* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. Commits are whole, but
+ * durable only when a checkpoint was asked for; and of a file that was created, never: it is for who made it to sync.
+ */
 enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why);
 
 /* Whether a file was left without a proper end: its WAL holds something. */

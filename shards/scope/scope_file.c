@@ -53,9 +53,7 @@ static void remove_leftovers(const char *path)
  * WAL back too, but does not say when that failed. Nothing is synced: nobody knows this name. */
 static enum err fill_file(struct database *database, const struct scope_name *name, struct buf *ret_why)
 {
-    enum err err = database_run(database, SQL_OURS, "PRAGMA synchronous = OFF", ret_why);
-    if (err == ERR_OK)
-        err = bookkeeping_create(database, ret_why);
+    enum err err = bookkeeping_create(database, ret_why);
     char *sql = sqlite3_mprintf("INSERT INTO _sync_meta VALUES('scope', %.*Q), ('incarnation', random()), ('tx', 0)",
                                 (int)name->len, name->text);
     if (err == ERR_OK)
@@ -221,17 +219,8 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
     return receipts_open(&file->receipts, &file->database, ret_why);
 }
 
-/* From here on the journal makes transactions durable, and checkpoints come when they are asked for. */
-static enum err rely_on_journal(struct scope_file *file, struct buf *ret_why)
-{
-    enum err err = file->database.wal_pages == 0 ? ERR_OK : database_checkpoint(&file->database, ret_why);
-    if (err == ERR_OK)
-        err = database_run(&file->database, SQL_OURS, "PRAGMA synchronous = NORMAL", ret_why);
-    return err;
-}
-
-/* What a crash has left in the WAL. */
-static enum err save_leftover(struct scope_file *file, struct buf *ret_why)
+/* What the journal does not carry: what a crash has left in the WAL, and migrations. */
+static enum err save_wal(struct scope_file *file, struct buf *ret_why)
 {
     struct buf why = {0};
     enum err err = file->database.wal_pages == 0 ? ERR_OK : database_checkpoint(&file->database, &why);
@@ -243,7 +232,7 @@ static enum err save_leftover(struct scope_file *file, struct buf *ret_why)
 
 static enum err set_up(struct scope_file *file, bool is_quick, int64_t now_ms, struct buf *ret_why)
 {
-    enum err err = save_leftover(file, ret_why);
+    enum err err = save_wal(file, ret_why);
     if (err == ERR_OK)
         err = read_meta(file, ret_why);
     if (err == ERR_OK && is_quick && migrations_are_pending(&file->kind->migrations, &file->database))
@@ -257,7 +246,7 @@ static enum err set_up(struct scope_file *file, bool is_quick, int64_t now_ms, s
     if (err == ERR_OK)
         err = prepare_all(file, ret_why);
     if (err == ERR_OK)
-        err = rely_on_journal(file, ret_why);
+        err = save_wal(file, ret_why);
     capture_clear(&file->capture); /* the file holds it already */
     file->last_seq = file->log.head;
     return err;
