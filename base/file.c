@@ -110,13 +110,14 @@ enum err dir_sync_of(const char *path)
     return err;
 }
 
-/* Syncs the entry of one that is there too: its maker may have died before that. But it may lie in a folder that is not
- * ours to read. */
+/* Syncs the entry of one that is there too: its maker may have died before that, or failed. But it may lie in a folder
+ * that is not ours to read, or that cannot be synced. */
 enum err dir_make(const char *path)
 {
     bool is_new = mkdir(path, 0700) == 0;
     if (!is_new && errno != EEXIST)
         return errno == ENOSPC ? ERR_FULL : ERR_IO;
     enum err err = dir_sync_of(path);
-    return is_new ? err : ERR_OK;
+    bool is_others = err != ERR_OK && !is_new && (errno == EACCES || errno == EINVAL);
+    return is_others ? ERR_OK : err;
 }

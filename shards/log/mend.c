@@ -60,12 +60,17 @@ static enum err fail_sqlite(struct mend *mend, const char *what, int code)
     return fail(mend, err == ERR_INVALID ? ERR_DAMAGED : err, what, sqlite3_errstr(code));
 }
 
-static void remove_with_wal(const char *path)
+static bool remove_file(const char *path)
+{
+    return unlink(path) == 0 || errno == ENOENT;
+}
+
+static bool remove_with_wal(const char *path)
 {
     char *wal = with(path, "-wal");
-    unlink(path);
-    unlink(wal);
+    bool ok = remove_file(path) && remove_file(wal);
     free(wal);
+    return ok;
 }
 
 /* Copying. The old file is only read: closing it must not write its WAL back. */
@@ -124,7 +129,8 @@ static enum err copy(struct mend *mend)
 {
     sqlite3 *old = NULL, *part = NULL;
     enum err err = ERR_OK;
-    remove_with_wal(mend->part);
+    if (!remove_with_wal(mend->part))
+        return fail(mend, ERR_IO, mend->part, strerror(errno));
     int code = open_old(mend, &old);
     if (code == SQLITE_OK)
         code = open_part(mend, &part);
@@ -188,7 +194,7 @@ static enum err put_in_place(struct mend *mend)
     enum err kept = kept_find(mend->data_dir, mend->name);
     if (kept == ERR_NOT_FOUND)
         kept = kept_write(mend->data_dir, mend->name, NULL, 0);
-    bool ok = kept == ERR_OK && (unlink(mend->wal) == 0 || errno == ENOENT) && dir_sync(mend->dir) == ERR_OK &&
+    bool ok = kept == ERR_OK && remove_file(mend->wal) && dir_sync(mend->dir) == ERR_OK &&
               rename(mend->fresh, mend->path) == 0 && dir_sync(mend->dir) == ERR_OK &&
               kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
     return ok ? ERR_OK : fail(mend, ERR_IO, mend->path, strerror(errno));
@@ -298,7 +304,7 @@ enum err mend_find(const char *path)
 bool mend_forget(const char *path)
 {
     char *fresh = with(path, ".fresh");
-    bool ok = unlink(fresh) == 0 || errno == ENOENT;
+    bool ok = remove_file(fresh);
     free(fresh);
     return ok;
 }

@@ -210,7 +210,7 @@ int fstat(int fd, struct stat *ret)
     const struct fd *file = fd_get(fd);
     if (file == NULL)
         return (int)syscall(SYS_fstat, fd, ret);
-    if (call("fstat", "", (unsigned)fd, 0))
+    if (call("fstat", "", (unsigned)fd, 0) || (file->type == FD_FILE && hits(SIM_LOOK_FAILS)))
         return fail(EIO);
     *ret = (struct stat){.st_mode = S_IFCHR};
     if (file->type == FD_FILE)
@@ -272,14 +272,14 @@ int stat(const char *path, struct stat *ret)
 {
     if (!is_ours(path))
         return (int)syscall(SYS_newfstatat, AT_FDCWD, path, ret, 0);
-    return call("stat", path, 0, 0) ? fail(EIO) : disk_stat(path, ret);
+    return call("stat", path, 0, 0) || hits(SIM_LOOK_FAILS) ? fail(EIO) : disk_stat(path, ret);
 }
 
 int lstat(const char *path, struct stat *ret)
 {
     if (!is_ours(path))
         return (int)syscall(SYS_newfstatat, AT_FDCWD, path, ret, AT_SYMLINK_NOFOLLOW);
-    return call("lstat", path, 0, 0) ? fail(EIO) : disk_stat(path, ret);
+    return call("lstat", path, 0, 0) || hits(SIM_LOOK_FAILS) ? fail(EIO) : disk_stat(path, ret);
 }
 
 int access(const char *path, int mode)
@@ -287,7 +287,7 @@ int access(const char *path, int mode)
     struct stat ignored;
     if (!is_ours(path))
         return (int)syscall(SYS_faccessat, AT_FDCWD, path, mode);
-    return call("access", path, (unsigned)mode, 0) ? fail(EIO) : disk_stat(path, &ignored);
+    return call("access", path, (unsigned)mode, 0) || hits(SIM_LOOK_FAILS) ? fail(EIO) : disk_stat(path, &ignored);
 }
 
 int unlink(const char *path)
@@ -339,7 +339,7 @@ int scandir(const char *path, struct dirent ***ret, int (*filter)(const struct d
 {
     char **names;
     int n_kept = 0;
-    if (is_ours(path) && call("scandir", path, 0, 0))
+    if (is_ours(path) && (call("scandir", path, 0, 0) || hits(SIM_LOOK_FAILS)))
         return fail(EIO);
     ssize_t n = is_ours(path) ? disk_list(path, &names) : list_real(path, &names);
     if (n < 0)

@@ -283,9 +283,11 @@ static void free_router(void *arg)
 
 static void free_worker(void *arg)
 {
-    (void)arg;
-    if (shards[0] != NULL)
-        shards_close(shards, world.options.n_shards);
+    bool *ret_has_ended = arg;
+    if (!process_is_up(SIM_WORKER))
+        return;
+    shards_close(shards, world.options.n_shards);
+    *ret_has_ended = true;
 }
 
 static bool is_all_up(void *arg)
@@ -316,19 +318,28 @@ static bool is_mended(void *arg)
     return !is_kept;
 }
 
-void sim_stop(void)
+/* False if the worker has crashed meanwhile: then its files are not what a stop leaves. */
+static bool stop_all(void)
 {
-    sim_calm();
+    bool has_ended = false;
     await_start();
     sim_run(is_mended, NULL, MENDED_US); /* what needs a person stays as it is */
     run_as(SIM_ROUTER, stop_router, NULL);
     if (!sim_run(router_has_stopped, NULL, STOP_US))
         sim_fail("the router does not stop");
     run_as(SIM_ROUTER, free_router, NULL);
-    run_as(SIM_WORKER, free_worker, NULL);
-    is_stopped = true;
+    run_as(SIM_WORKER, free_worker, &has_ended);
     for (unsigned i = 0; i < SIM_PROCESS_N; i++)
-        bury(i, NEVER);
+        bury(i, has_ended ? NEVER : world.now_us);
+    return has_ended;
+}
+
+void sim_stop(void)
+{
+    sim_calm();
+    while (!stop_all())
+        sim_note("once more");
+    is_stopped = true;
 }
 
 void sim_start(void)

@@ -30,6 +30,7 @@
     X(REFUSE_CONNECT, "connect refused")                                                                               \
     X(SLOW_READER, "client stops reading")                                                                             \
     X(OPEN_FAILS, "open failed")                                                                                       \
+    X(LOOK_FAILS, "stat, access or scandir EIO")                                                                       \
     X(READ_FAILS, "read EIO")                                                                                          \
     X(SHORT_READ, "short read of a file")                                                                              \
     X(WRITE_FAILS, "write EIO")                                                                                        \
