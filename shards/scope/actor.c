@@ -469,7 +469,7 @@ void actor_begin_save(struct actor *actor)
 
 bool actor_is_heavy(const struct actor *actor)
 {
-    return !actor->is_away && actor->feed.file != NULL && actor->feed.file->database.wal_pages >= ACTOR_HEAVY_PAGES;
+    return !actor->is_away && actor->feed.file != NULL && actor->feed.file->database.wal_bytes >= ACTOR_HEAVY_BYTES;
 }
 
 uint64_t actor_suspend(struct actor *actor)

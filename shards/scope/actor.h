@@ -22,7 +22,7 @@
 #include "shards/scope/turn.h"
 
 enum {
-    ACTOR_HEAVY_PAGES = 1000, /* of a write-ahead log, after which it is checkpointed */
+    ACTOR_HEAVY_BYTES = 4 << 20, /* of a write-ahead log, after which it is checkpointed */
     ACTOR_SAVE_AGAIN_MS = 1000,
 };
 

@@ -201,11 +201,23 @@ static const char TABLE_FUNCTIONS[] = "SELECT 1 FROM json_each('[]'), json_tree(
 
 /* One connection per file, so the exclusive lock costs nothing and saves the shared memory of the WAL. */
 static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE;"
+                               "PRAGMA page_size = 1024;" /* of a new file: what a small row costs is pages */
                                "PRAGMA synchronous = %s;"
                                "PRAGMA journal_mode = WAL;"
                                "PRAGMA secure_delete = OFF;"
                                "PRAGMA cache_size = -512;" /* KiB a scope; the kernel keeps the rest */
-                               "PRAGMA temp_store = MEMORY;";
+                               "PRAGMA temp_store = MEMORY;"
+                               "PRAGMA page_size;";
+
+/* The last row says the size of a page. */
+static int take_number(void *arg, int n, char **values, char **names)
+{
+    int *number = arg;
+    (void)n;
+    (void)names;
+    *number = values[0] == NULL ? 0 : atoi(values[0]);
+    return SQLITE_OK;
+}
 
 bool database_has_wal(const char *path)
 {
@@ -224,7 +236,7 @@ static int on_commit(void *arg, sqlite3 *db, const char *schema, int pages)
     struct database *database = arg;
     (void)db;
     (void)schema;
-    database->wal_pages = pages;
+    database->wal_bytes = (int64_t)pages * database->page_bytes;
     return SQLITE_OK;
 }
 
@@ -236,22 +248,22 @@ int database_keep_wal(sqlite3 *db, const char *path)
     return SQLITE_IOERR_DIR_FSYNC;
 }
 
-static int apply_settings(sqlite3 *db, const char *synchronous)
+static int apply_settings(struct database *database, const char *synchronous)
 {
     char *sql = sqlite3_mprintf(SETTINGS, synchronous);
-    int code = sql == NULL ? SQLITE_NOMEM : sqlite3_exec(db, sql, NULL, NULL, NULL);
+    int code = sql == NULL ? SQLITE_NOMEM : sqlite3_exec(database->db, sql, take_number, &database->page_bytes, NULL);
     sqlite3_free(sql);
     return code;
 }
 
 enum err database_open(struct database *database, const char *path, bool create, struct buf *ret_why)
 {
-    *database = (struct database){.wal_pages = database_has_wal(path), .is_wal_kept = create};
+    *database = (struct database){.wal_bytes = database_has_wal(path), .is_wal_kept = create};
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
     int code = sqlite3_open_v2(path, &database->db, flags, wal_vfs());
     database->is_open = code == SQLITE_OK;
     if (code == SQLITE_OK)
-        code = apply_settings(database->db, create ? "OFF" : "NORMAL");
+        code = apply_settings(database, create ? "OFF" : "NORMAL");
     if (code != SQLITE_OK) {
         buf_printf(ret_why, "%s: %s", path, database->db == NULL ? "out of memory" : sqlite3_errmsg(database->db));
         int error = database->db == NULL ? 0 : sqlite3_system_errno(database->db);
@@ -270,9 +282,8 @@ enum err database_open(struct database *database, const char *path, bool create,
 static int keep_wal(struct database *database)
 {
     int code = SQLITE_OK;
-    const char *path = sqlite3_db_filename(database->db, "main"); /* NULL: it could not be opened at all */
-    if (!database->is_wal_kept && path != NULL)
-        code = database_keep_wal(database->db, path);
+    if (!database->is_wal_kept)
+        code = database_keep_wal(database->db, sqlite3_db_filename(database->db, "main"));
     database->is_wal_kept = code == SQLITE_OK;
     return code;
 }
@@ -289,13 +300,13 @@ enum err database_checkpoint(struct database *database, struct buf *ret_why)
         return database_err(code);
     if (in_wal != done)
         return ERR_BUSY;
-    database->wal_pages = 0;
+    database->wal_bytes = 0;
     return ERR_OK;
 }
 
 void database_close(struct database *database)
 {
-    if (database->is_open && database->wal_pages > 0)
+    if (database->is_open && database->wal_bytes > 0)
         keep_wal(database); /* if that fails, closing writes nothing */
     int code = sqlite3_close(database->db);
     assert(code == SQLITE_OK); /* every statement has been finalized */

@@ -40,9 +40,10 @@ struct database {
     struct sql_context context;
     int64_t until_us;                /* a statement that runs then is interrupted; 0: none is */
     const atomic_bool *is_cancelled; /* whatever runs is interrupted once this is true; or NULL */
-    int wal_pages;                   /* that wait for a checkpoint; of a WAL that was found it is not known how many */
-    bool is_open;                    /* else SQLite has at most a message to give */
-    bool is_wal_kept;                /* see database_keep_wal; until then nothing writes the file */
+    int page_bytes;
+    int64_t wal_bytes; /* that wait for a checkpoint; of a WAL that was found it is not known how many */
+    bool is_open;      /* else SQLite has at most a message to give */
+    bool is_wal_kept;  /* see database_keep_wal; until then nothing writes the file */
 };
 
 /* Opens `path` (":memory:" too), creating it if asked to. On failure `ret_why` holds a message. Commits are whole, but

@@ -223,7 +223,7 @@ static enum err prepare_all(struct scope_file *file, struct buf *ret_why)
 static enum err save_wal(struct scope_file *file, struct buf *ret_why)
 {
     struct buf why = {0};
-    enum err err = file->database.wal_pages == 0 ? ERR_OK : database_checkpoint(&file->database, &why);
+    enum err err = file->database.wal_bytes == 0 ? ERR_OK : database_checkpoint(&file->database, &why);
     if (err != ERR_OK)
         buf_printf(ret_why, "what it holds cannot be made durable: %.*s", (int)why.len, why.len == 0 ? "" : why.data);
     buf_release(&why);

@@ -336,8 +336,6 @@ static void test_a_file_that_cannot_be_opened_is_named(void **state)
     struct buf why = {0};
     folder_make(&folder);
     check_open(folder_at(&folder, "none.db").text, false, ERR_IO, ": unable to open database file");
-    folder_write(&folder, "lost.db-wal", SLICE("what its file would need"));
-    check_open(folder_at(&folder, "lost.db").text, false, ERR_IO, ": unable to open database file");
     check_open(folder_at(&folder, "none/none.db").text, true, ERR_IO, ": unable to open database file");
     folder_write(&folder, "text.db", SLICE("This is no database, and never was one, whatever its name says."));
     check_open(folder_at(&folder, "text.db").text, false, ERR_DAMAGED, ": file is not a database");
@@ -346,6 +344,36 @@ static void test_a_file_that_cannot_be_opened_is_named(void **state)
     check_open(folder_at(&folder, "used.db").text, false, ERR_BUSY, ": database is locked");
     database_close(&database);
     buf_release(&why);
+    folder_remove(&folder);
+}
+
+/* Files of earlier versions have larger pages, and keep them. */
+static void check_pages(const char *path, bool create, int page_bytes)
+{
+    struct database database;
+    struct buf why = {0};
+    assert_int_equal(database_open(&database, path, create, &why), ERR_OK);
+    assert_int_equal(database.page_bytes, page_bytes);
+    assert_int_equal(database_run(&database, SQL_OURS, "CREATE TABLE t(a)", &why), ERR_OK);
+    assert_int_not_equal(database.wal_bytes, 0);
+    assert_int_equal(database.wal_bytes % page_bytes, 0);
+    assert_int_equal(database_checkpoint(&database, &why), ERR_OK);
+    assert_int_equal(database.wal_bytes, 0);
+    database_close(&database);
+}
+
+static void test_what_waits_for_a_checkpoint_is_counted_in_bytes(void **state)
+{
+    (void)state;
+    struct folder folder;
+    sqlite3 *db;
+    folder_make(&folder);
+    check_pages(folder_at(&folder, "new.db").text, true, 1024);
+    assert_int_equal(sqlite3_open(folder_at(&folder, "old.db").text, &db), SQLITE_OK);
+    static const char SQL[] = "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; CREATE TABLE old(a)";
+    assert_int_equal(sqlite3_exec(db, SQL, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    check_pages(folder_at(&folder, "old.db").text, false, 8192);
     folder_remove(&folder);
 }
 
@@ -367,6 +395,7 @@ int main(void)
         TABLES_TEST(test_values_have_a_limit),
         TABLES_TEST(test_claims_become_values),
         TABLES_TEST(test_scope_and_time_are_told),
+        cmocka_unit_test(test_what_waits_for_a_checkpoint_is_counted_in_bytes),
         cmocka_unit_test(test_a_file_that_cannot_be_opened_is_named),
         cmocka_unit_test(test_a_file_that_cannot_be_opened_may_have_a_wal),
     };
