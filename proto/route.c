@@ -1,8 +1,8 @@
 #include "proto/route.h"
 
 #include <assert.h>
-#include <openssl/sha.h>
 
+#include "base/digest.h"
 #include "proto/http.h"
 #include "proto/utf8.h"
 
@@ -104,8 +104,8 @@ void scope_name_copy(struct scope_name *to, const struct scope_name *from)
 
 struct scope_hash scope_hash(const struct scope_name *name)
 {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256((const unsigned char *)name->text, name->len, digest);
+    unsigned char digest[SHA256_BYTES];
+    sha256(slice_of(name->text, name->len), digest);
     struct scope_hash hash;
     memcpy(hash.bytes, digest, sizeof hash.bytes);
     return hash;

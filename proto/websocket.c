@@ -304,7 +304,8 @@ bool ws_accept(struct slice key, char ret_accept[WS_ACCEPT_LEN + 1])
     unsigned char both[24 + sizeof GUID - 1], digest[SHA_DIGEST_LENGTH];
     memcpy(both, key.data, 24);
     memcpy(both + 24, GUID, sizeof GUID - 1);
-    SHA1(both, sizeof both, digest);
+    const unsigned char *made = SHA1(both, sizeof both, digest);
+    assert(made != NULL); /* it takes memory */
     int len = EVP_EncodeBlock((unsigned char *)ret_accept, digest, sizeof digest);
     assert(len == WS_ACCEPT_LEN);
     return len == WS_ACCEPT_LEN;

@@ -187,25 +187,24 @@ static enum err make_ready(struct mend *mend)
     return err;
 }
 
-/* The WAL first: SQLite would take it for the new file's. Should a crash come then, a start knows by what is kept, were
- * it no record at all, that the copy has to take the place. */
+/* The WAL first: SQLite would take it for the new file's. */
 static enum err put_in_place(struct mend *mend)
 {
-    enum err kept = kept_find(mend->data_dir, mend->name);
-    if (kept == ERR_NOT_FOUND)
-        kept = kept_write(mend->data_dir, mend->name, NULL, 0);
-    bool ok = kept == ERR_OK && remove_file(mend->wal) && dir_sync(mend->dir) == ERR_OK &&
-              rename(mend->fresh, mend->path) == 0 && dir_sync(mend->dir) == ERR_OK &&
-              kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
+    bool ok = remove_file(mend->wal) && dir_sync(mend->dir) == ERR_OK && rename(mend->fresh, mend->path) == 0 &&
+              dir_sync(mend->dir) == ERR_OK && kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
     return ok ? ERR_OK : fail(mend, ERR_IO, mend->path, strerror(errno));
 }
 
-static enum err add_kept(struct mend *mend)
+/* As long as something is kept, were it no record at all, the file is not used as it is, whatever ends the process: so
+ * a copy is as new as the file. One that is found while nothing is kept is not. */
+static enum err begin(struct mend *mend)
 {
     enum err err = kept_find(mend->data_dir, mend->name);
     if (err == ERR_NOT_FOUND)
-        return ERR_OK;
-    return err == ERR_OK ? apply_kept(mend) : fail(mend, err, "its records", strerror(errno));
+        err = remove_file(mend->fresh) && dir_sync(mend->dir) == ERR_OK
+                  ? kept_write(mend->data_dir, mend->name, NULL, 0)
+                  : ERR_IO;
+    return err == ERR_OK ? ERR_OK : fail(mend, err, "its records", strerror(errno));
 }
 
 static enum err make_fresh(struct mend *mend)
@@ -213,7 +212,7 @@ static enum err make_fresh(struct mend *mend)
     enum err err =
         file_find(mend->path) == ERR_NOT_FOUND ? fail(mend, ERR_DAMAGED, "the file", "it is missing") : copy(mend);
     if (err == ERR_OK)
-        err = add_kept(mend);
+        err = apply_kept(mend);
     return err == ERR_OK ? make_ready(mend) : err;
 }
 
@@ -267,13 +266,19 @@ static bool is_nothing(const struct mend *mend)
            kept_find(mend->data_dir, mend->name) == ERR_NOT_FOUND;
 }
 
-static enum err replace_file(struct mend *mend, bool gives_up)
+static enum err find_fresh(struct mend *mend)
 {
     enum err err = mend_find(mend->path);
     if (err == ERR_NOT_FOUND)
-        err = make_fresh(mend);
-    else if (err != ERR_OK)
-        fail(mend, err, mend->fresh, strerror(errno));
+        return make_fresh(mend);
+    return err == ERR_OK ? ERR_OK : fail(mend, err, mend->fresh, strerror(errno));
+}
+
+static enum err replace_file(struct mend *mend, bool gives_up)
+{
+    enum err err = begin(mend);
+    if (err == ERR_OK)
+        err = find_fresh(mend);
     if (err == ERR_OK)
         err = put_in_place(mend);
     if (err == ERR_DAMAGED && gives_up)

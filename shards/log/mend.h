@@ -8,7 +8,8 @@
  *   FILE.part   the copy, while it is made
  *   FILE.fresh  the same, whole and durable: from here on FILE and its WAL are not needed any more
  *
- * All of this can be interrupted anywhere and done again.
+ * All of this can be interrupted anywhere and done again: it begins with the folder of what is kept (kept.h), were it
+ * no record at all, so that a start goes on with it before anybody uses the file.
  *
  * Thread: one at a time, while nobody else has the file.
  */

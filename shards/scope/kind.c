@@ -1,11 +1,11 @@
 #include "shards/scope/kind.h"
 
 #include <assert.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "proto/mp.h"
 #include "shards/scope/bookkeeping.h"
 #include "shards/scope/kind_check.h"
@@ -205,13 +205,10 @@ static void make_plan(struct write_plan *plan, const struct collection *collecti
 static void make_fingerprint(struct collection *collection)
 {
     struct buf text = {0};
-    unsigned char digest[SHA256_DIGEST_LENGTH];
     buf_printf(&text, "%s.%s", collection->def->name, collection->def->key);
     for (size_t i = 0; i < collection->n_columns; i++)
         buf_printf(&text, ",%s", collection->columns[i].name);
-    SHA256((const unsigned char *)text.data, text.len, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(collection->fingerprint + 2 * i, 3, "%02x", digest[i]);
+    sha256_text(buf_slice(&text), collection->fingerprint);
     buf_release(&text);
 }
 

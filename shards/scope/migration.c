@@ -2,22 +2,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 
 enum { MIGRATION_BYTES_MAX = 4 << 20, MIGRATIONS_MAX = 9999 };
-
-static void checksum(struct slice sql, char ret_text[65])
-{
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256((const unsigned char *)sql.data, sql.len, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
-}
 
 static int is_sql(const struct dirent *entry)
 {
@@ -58,7 +50,7 @@ static bool load_one(struct migrations *migrations, const char *dir, const char 
     check_file(path, has_number(name, number), number, err, buf_slice(&sql), problems);
     bool ok = problems->n == before;
     if (ok) {
-        checksum(buf_slice(&sql), migration->checksum);
+        sha256_text(buf_slice(&sql), migration->checksum);
         migration->name = mem_dup(slice_str(name));
         migration->sql = mem_dup(buf_slice(&sql));
         migrations->n++;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -239,6 +240,37 @@ static void count(void *arg, const struct scope_name *name)
     ++*(int *)arg;
 }
 
+/* Somebody may have used the file since. */
+static void test_a_copy_while_nothing_is_kept_is_not_trusted(void **state)
+{
+    struct world *world = *state;
+    struct place *place = &world->places[0];
+    struct buf fresh = with(place, ".fresh");
+    place_put(place, 1);
+    assert_int_equal(rename(place->path, fresh.data), 0);
+    place_put(place, 3);
+    mend(world);
+    place_check(place, 3);
+    assert_false(place_has(place, ".fresh"));
+    buf_release(&fresh);
+}
+
+/* A file that failed is not used again, however often the making of a good one is interrupted. */
+static void test_a_start_goes_on_mending_a_file_of_which_nothing_is_kept(void **state)
+{
+    struct world *world = *state;
+    struct buf why = {0}, part = with(&world->places[0], ".part");
+    place_put(&world->places[0], 2);
+    assert_int_equal(mkdir(part.data, 0700), 0); /* in the way */
+    assert_int_equal(mend_file(world->data.text, &world->places[0].name, false, &why), ERR_IO);
+    assert_true(is_kept(world));
+    assert_int_equal(rmdir(part.data), 0);
+    mend(world);
+    place_check(&world->places[0], 2);
+    buf_release(&part);
+    buf_release(&why);
+}
+
 /* Of records that may be there, the file is not to be made without. */
 static void test_whether_any_are_kept_must_be_known(void **state)
 {
@@ -300,6 +332,8 @@ int main(void)
         WORLD_TEST(test_a_file_that_is_no_database),
         WORLD_TEST(test_a_file_that_is_marked_is_left_alone),
         WORLD_TEST(test_a_file_that_cannot_be_read_is_tried_again),
+        WORLD_TEST(test_a_copy_while_nothing_is_kept_is_not_trusted),
+        WORLD_TEST(test_a_start_goes_on_mending_a_file_of_which_nothing_is_kept),
         WORLD_TEST(test_whether_any_are_kept_must_be_known),
         WORLD_TEST(test_what_was_not_kept_whole_is_not_there),
     };
