@@ -14,7 +14,7 @@
 #include "shards/rescue.h"
 #include "shards/scope/actor.h"
 
-enum { MARKER_MAX = 64 << 10, DAMAGED_MAX = 1000 };
+enum { MARKER_MAX = 64 << 10, LISTED_MAX = 1000 };
 
 struct status {
     struct errand errand;
@@ -63,7 +63,7 @@ static void look_into_slot(struct status *status, unsigned slot)
     buf_printf(&dir, "%s/%u", status->errand.host->actor_host->data_dir, slot);
     int n = scandir(dir.data, &entries, is_marker, alphasort);
     for (int i = 0; i < n; i++) {
-        if (cJSON_GetArraySize(status->damaged) < DAMAGED_MAX)
+        if (cJSON_GetArraySize(status->damaged) < LISTED_MAX)
             add_damaged(status->damaged, dir.data, entries[i]->d_name);
         free(entries[i]);
     }
@@ -142,6 +142,25 @@ static void add_patients(cJSON *answer, const struct rescue *rescue)
     }
 }
 
+/* They are served, but for what the disk has no room for. */
+static void add_full(cJSON *answer, const struct table *actors)
+{
+    cJSON *list = cJSON_AddArrayToObject(answer, "full");
+    for (size_t i = 0; i < actors->n_heads; i++)
+        for (struct table_node *node = actors->heads[i]; node != NULL; node = node->next) {
+            const struct actor *actor = TABLE_ITEM(node, struct actor, node);
+            int64_t since_ms;
+            const char *why = actor_lacks_room(actor, &since_ms);
+            if (why == NULL || cJSON_GetArraySize(list) >= LISTED_MAX)
+                continue;
+            cJSON *item = cJSON_CreateObject();
+            cJSON_AddStringToObject(item, "scope", actor->name.text);
+            cJSON_AddStringToObject(item, "why", why);
+            add_number(item, "sinceMs", (uint64_t)since_ms);
+            cJSON_AddItemToArray(list, item);
+        }
+}
+
 static void add_gate(cJSON *answer, const struct gate *gate)
 {
     uint64_t n = 0;
@@ -162,6 +181,7 @@ static void answer(struct errand *errand)
     add_journal(answer, host->actor_host->journal);
     add_gate(answer, host->gate);
     add_patients(answer, host->rescue);
+    add_full(answer, host->actors);
     cJSON_AddItemToObject(answer, "damaged", status->damaged);
     status->damaged = NULL;
     errand_answer(errand, &answer);

@@ -116,6 +116,13 @@ static void print_trouble(const cJSON *scope)
     printf("\n");
 }
 
+static void print_full(const cJSON *scope)
+{
+    printf("%s\n  full: %s", text_of(scope, "scope"), text_of(scope, "why"));
+    print_time("since", number_of(scope, "sinceMs"));
+    printf("\n");
+}
+
 static void print_each(const cJSON *all, const char *list, void (*print)(const cJSON *scope))
 {
     for (const cJSON *shard = all->child; shard != NULL; shard = shard->next) {
@@ -132,14 +139,19 @@ static void print_all(const cJSON *all)
         print_shard(shard);
     print_each(all, "trouble", print_trouble);
     print_each(all, "damaged", print_damaged);
+    print_each(all, "full", print_full);
+}
+
+static bool names_none(const cJSON *shard, const char *list)
+{
+    return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, list)) == 0;
 }
 
 static bool is_shard_well(const cJSON *shard)
 {
     const cJSON *journal = cJSON_GetObjectItemCaseSensitive(shard, "journal");
     return !cJSON_HasObjectItem(shard, "error") && strcmp(text_of(journal, "state"), "ok") == 0 &&
-           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, "trouble")) == 0 &&
-           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, "damaged")) == 0;
+           names_none(shard, "trouble") && names_none(shard, "damaged") && names_none(shard, "full");
 }
 
 static bool is_well(const cJSON *all)
