@@ -12,6 +12,7 @@
 #include "base/table.h"
 #include "proto/route.h"
 #include "shards/log/kept.h"
+#include "shards/log/marker.h"
 #include "shards/log/mend.h"
 #include "shards/log/reader.h"
 #include "shards/log/target.h"
@@ -83,22 +84,15 @@ static bool apply_history(struct target *target, const struct history *history)
 /* The records must outlive the journal's segments, and the marker must be there before they go. */
 static bool write_aside(const char *path, const struct history *history, const char *why)
 {
-    struct buf kept = {0}, marker = {0};
-    char *kept_path = NULL, *marker_path = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
-    if (asprintf(&kept_path, "%s" SCOPE_FILE_KEPT, path) < 0 ||
-        asprintf(&marker_path, "%s" SCOPE_FILE_DAMAGED, path) < 0)
+    struct buf kept = {0};
+    char *kept_path = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
+    if (asprintf(&kept_path, "%s" SCOPE_FILE_KEPT, path) < 0)
         abort();
     kept_encode(&kept, history->records, history->n);
-    buf_printf(&marker,
-               "%s: %s\nIts records of the journal are in %s\nWhen the file is good again, move them into a new folder"
-               " of the journal's, named by a number; then remove this; then start.\n",
-               history->name.text, why, kept_path);
     bool ok = dir_make(dir) == ERR_OK && file_write(kept_path, buf_slice(&kept)) == ERR_OK &&
-              file_write(marker_path, buf_slice(&marker)) == ERR_OK && dir_sync(dir) == ERR_OK;
+              marker_write(path, &history->name, why) == ERR_OK;
     buf_release(&kept);
-    buf_release(&marker);
     free(kept_path);
-    free(marker_path);
     free(dir);
     return ok;
 }

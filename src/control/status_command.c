@@ -104,11 +104,8 @@ static void print_time(const char *what, double ms)
     printf(", %s %s", what, text);
 }
 
-/* Those that need a person are among the damaged ones. */
 static void print_trouble(const cJSON *scope)
 {
-    if (strcmp(text_of(scope, "state"), "damaged") == 0)
-        return;
     printf("%s\n  closed: its file failed (%s): %s\n  %.0f records are kept", text_of(scope, "scope"),
            text_of(scope, "after"), text_of(scope, "why"), number_of(scope, "kept"));
     print_time("since", number_of(scope, "sinceMs"));
