@@ -111,13 +111,14 @@ static void add_patients(cJSON *answer, const struct rescue *rescue)
     }
 }
 
-/* They are served, but for what the disk has no room for. */
+/* They are served, but for what the disk has no room for. Each gets a turn, so that one that nobody writes to is saved
+ * if there is room by now: who asks again is told. */
 static void add_full(cJSON *answer, const struct table *actors)
 {
     cJSON *list = cJSON_AddArrayToObject(answer, "full");
     for (size_t i = 0; i < actors->n_heads; i++)
         for (struct table_node *node = actors->heads[i]; node != NULL; node = node->next) {
-            const struct actor *actor = TABLE_ITEM(node, struct actor, node);
+            struct actor *actor = TABLE_ITEM(node, struct actor, node);
             int64_t since_ms;
             const char *why = actor_lacks_room(actor, &since_ms);
             if (why == NULL || cJSON_GetArraySize(list) >= LISTED_MAX)
@@ -127,6 +128,7 @@ static void add_full(cJSON *answer, const struct table *actors)
             cJSON_AddStringToObject(item, "why", why);
             add_number(item, "sinceMs", (uint64_t)since_ms);
             cJSON_AddItemToArray(list, item);
+            actor_mark_dirty(actor);
         }
 }
 

@@ -514,7 +514,8 @@ void actor_begin_save(struct actor *actor)
 
 bool actor_is_heavy(const struct actor *actor)
 {
-    return !actor->is_away && actor->feed.file != NULL && actor->feed.file->database.wal_bytes >= ACTOR_HEAVY_BYTES;
+    return !actor->is_away && actor->feed.file != NULL &&
+           (actor->feed.file->database.wal_bytes >= ACTOR_HEAVY_BYTES || actor->save_failed != ERR_OK);
 }
 
 uint64_t actor_suspend(struct actor *actor)

@@ -134,7 +134,7 @@ void actor_begin_save(struct actor *actor);
  * before it is durable: it is closed, to be opened again, and who is attached has to come back. */
 void actor_break(struct actor *actor, uint64_t position);
 
-/* So many pages of its file wait for a checkpoint that it should get one. */
+/* So many pages of its file wait for a checkpoint that it should get one; or the last one has failed. */
 bool actor_is_heavy(const struct actor *actor);
 
 /* Why its file lacks room on the disk, and since when; NULL if it does not. That the journal does is not the scope's
