@@ -14,7 +14,7 @@
 enum {
     OUT_BATCH = 256 << 10, /* bytes gathered for one send */
     OUT_KEPT = 16 << 10,   /* room of a stream that stays when nothing waits: there may be one for each scope */
-    READ_CHUNK = 256 << 10,
+    READ_CHUNK = 64 << 10,
     WINDOW = 0x7fffffff, /* HTTP/2's largest */
     STREAMS_MAX = 1 << 20,
 };

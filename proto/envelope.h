@@ -28,7 +28,7 @@
 enum {
     ENVELOPE_HEADER = 12,
     ENVELOPE_MAX = 64 << 20,     /* bytes of payload: a row is the largest thing that travels */
-    ENVELOPE_WINDOW = 256 << 10, /* bytes of MESSAGE envelopes under way per session and direction */
+    ENVELOPE_WINDOW = 128 << 10, /* bytes of MESSAGE envelopes under way per session and direction */
 };
 
 enum envelope_type {

@@ -296,8 +296,10 @@ enum err database_checkpoint(struct database *database, struct buf *ret_why)
     if (code != SQLITE_OK && ret_why != NULL)
         buf_printf(ret_why, "%s",
                    code == SQLITE_IOERR_DIR_FSYNC ? "its folder cannot be synced" : sqlite3_errmsg(database->db));
-    if (code != SQLITE_OK)
+    if (code != SQLITE_OK) { /* closing would try again, and might be told that what was lost is on disk */
+        sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         return database_err(code);
+    }
     if (in_wal != done)
         return ERR_BUSY;
     database->wal_bytes = 0;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -257,8 +258,9 @@ static void test_requests_are_given_back_when_they_are_answered(void **state)
     check(stage, 0, "");
     stage_set_credit(stage, ANN, PLENTY);
     stage_turn(stage);
-    const char *heard = stage_heard(stage, ANN);
-    assert_int_equal(strncmp(heard, "committed t1 5\ncredit 6", 23), 0);
+    int credit = 0;
+    assert_int_equal(sscanf(stage_heard(stage, ANN), "committed t1 5\ncredit %d\n", &credit), 1);
+    assert_in_range(credit, ENVELOPE_WINDOW / 4, ENVELOPE_WINDOW / 4 + 600);
     buf_release(&ops);
 }
 
