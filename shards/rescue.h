@@ -3,6 +3,7 @@
  *
  * The scope alone is closed. Its records are copied out of the journal (kept.h), so that it does not hold up the
  * others, and its file is mended (mend.h): tried again after a second, then less and less often, up to once a minute.
+ * A file that is found damaged three times in a row is marked as such, and left alone until a person has looked.
  * Until that is done, or a restore has put another file in its place, nothing opens it and who comes is told to try
  * later.
  *
@@ -22,7 +23,7 @@ struct rescue;
 enum patient_state {
     PATIENT_HURT,    /* its records have yet to be kept */
     PATIENT_KEPT,    /* they are; the file has yet to be mended */
-    PATIENT_DAMAGED, /* it needs a person */
+    PATIENT_DAMAGED, /* it is marked, and needs a person; looked at again once a minute */
 };
 
 /* A scope that is in trouble. */
