@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { Random } from "../lib/random.mjs";
 import { Server, until } from "../lib/server.mjs";
 import { Tally } from "../lib/tally.mjs";
-import { checkFile, openFiles } from "./files.mjs";
+import { checkEnd } from "./files.mjs";
 import { Scope } from "./scope.mjs";
 import { workloads } from "./workload.mjs";
 
@@ -74,11 +74,7 @@ async function run(app, rounds) {
   const scopes = SCOPES.map((name) => new Scope(server, workloads[app], name, WRITERS, random, EXTENDED));
   try {
     await playRounds(server, scopes, rounds);
-    for (const scope of scopes) scope.clients().forEach((client) => client.stop());
-    tally.check((await server.stop()) === 0, `${app}: the server did not stop cleanly`);
-    tally.check(server.fault() === null, `${app}: the log tells of a fault: ${server.fault()}`);
-    const files = openFiles(server);
-    for (const scope of scopes) checkFile(scope, files.get(server.scope(scope.name)), tally);
+    await checkEnd(server, scopes, tally);
   } catch (error) {
     tally.check(false, `${app}: ${error.stack}`);
   }

@@ -93,3 +93,12 @@ export function checkFile(scope, file, tally) {
   }
   tally.check(coversAll(ranges, log.at(-1).seq, scope.schemas), named("positions were left out, or given twice"));
 }
+
+// The clients leave and the server stops: cleanly, without a word of a fault, and its files say what the clients heard.
+export async function checkEnd(server, scopes, tally, fault) {
+  for (const scope of scopes) scope.clients().forEach((client) => client.stop());
+  tally.check((await server.stop()) === 0, `${server.app}: the server did not stop cleanly`);
+  tally.check(server.fault(fault) === null, `${server.app}: the log tells of a fault: ${server.fault(fault)}`);
+  const files = openFiles(server);
+  for (const scope of scopes) checkFile(scope, files.get(server.scope(scope.name)), tally);
+}

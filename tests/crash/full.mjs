@@ -17,7 +17,7 @@ import { Random } from "../lib/random.mjs";
 import { Server, until } from "../lib/server.mjs";
 import { Tally } from "../lib/tally.mjs";
 import { Space, enterNamespace } from "./disk-space.mjs";
-import { checkFile, openFiles } from "./files.mjs";
+import { checkEnd } from "./files.mjs";
 import { Scope } from "./scope.mjs";
 import { large, workloads } from "./workload.mjs";
 
@@ -179,12 +179,9 @@ async function run(server, space, rounds) {
   const big = new Party(server, "large", large[APP]);
   await playRounds(server, space, small, big, rounds);
   await checkNewScopes();
-  const parties = [...small, big];
-  for (const party of parties) party.clients().forEach((client) => client.stop());
-  tally.check((await server.stop()) === 0, "the server did not stop cleanly");
-  tally.check(server.fault(FAULT) === null, `the log tells of a fault: ${server.fault(FAULT)}`);
-  const files = openFiles(server);
-  for (const { scope } of parties) checkFile(scope, files.get(server.scope(scope.name)), tally);
+  for (const party of [...small, big]) party.clients().forEach((client) => client.stop());
+  const scopes = [...small, big].map(({ scope }) => scope);
+  await checkEnd(server, scopes, tally, FAULT);
 }
 
 console.log(`seed ${seed}`);
