@@ -84,6 +84,15 @@ void buf_printf(struct buf *buf, const char *format, ...)
     buf->len += (size_t)len;
 }
 
+void buf_append_lines(struct buf *buf, const char *text)
+{
+    for (const char *separator = ""; *text != '\0'; separator = "; ") {
+        size_t len = strcspn(text, "\n");
+        buf_printf(buf, "%s%.*s", separator, (int)len, text);
+        text += len + strspn(text + len, "\n");
+    }
+}
+
 void buf_consume(struct buf *buf, size_t len)
 {
     assert(len <= buf->len);

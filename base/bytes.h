@@ -52,6 +52,9 @@ void buf_append_slice(struct buf *buf, struct slice slice);
 /* Also terminates what it wrote, behind the end, so that `data` can be used as a string until the next append. */
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Appends the lines of a text as one, with "; " between them; terminates it, too. */
+void buf_append_lines(struct buf *buf, const char *text);
+
 /* Drops the first `len` bytes. */
 void buf_consume(struct buf *buf, size_t len);
 

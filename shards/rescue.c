@@ -2,11 +2,13 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "shards/log/kept.h"
+#include "shards/log/marker.h"
 #include "shards/log/mend.h"
 #include "shards/scope/actor.h"
 
@@ -18,6 +20,14 @@ struct rescue {
     struct helper *helper;
     struct timer timer; /* the next try */
     struct list patients;
+    struct search {
+        struct job job;
+        struct rescue *rescue;
+        unsigned first_slot, end_slot;
+        struct buf found; /* scopes, each with its 0 */
+        struct actor *(*get_actor)(void *arg, const struct scope_name *name);
+        void *arg;
+    } search; /* for markers, at the beginning */
 };
 
 static void on_timer(void *arg)
@@ -52,6 +62,7 @@ void rescue_free(struct rescue *rescue)
     timer_stop(&rescue->timer);
     LIST_FOREACH_SAFE(link, &rescue->patients)
         patient_free(LIST_ITEM(link, struct patient, link));
+    buf_release(&rescue->search.found);
     free(rescue);
 }
 
@@ -79,11 +90,20 @@ static void keep(struct job *job)
     problems_release(&problems);
 }
 
+static bool is_marked(const struct patient *patient)
+{
+    char *path = scope_file_path(patient->rescue->host->data_dir, &patient->actor->name);
+    enum err err = marker_find(path);
+    free(path);
+    return err == ERR_OK;
+}
+
 static void mend(struct job *job)
 {
     struct patient *patient = patient_of(job);
     patient->err = mend_file(patient->rescue->host->data_dir, &patient->actor->name,
                              patient->n_damaged + 1 >= DAMAGED_TRIES, &patient->next_why);
+    patient->is_marked = is_marked(patient);
 }
 
 /* And what came of it. */
@@ -144,12 +164,14 @@ static void on_mended(struct job *job)
         return;
     }
     patient->n_damaged = patient->err == ERR_DAMAGED ? patient->n_damaged + 1 : 0;
-    if (patient->n_damaged >= DAMAGED_TRIES && patient->state != PATIENT_DAMAGED) {
-        patient->state = PATIENT_DAMAGED;
-        patient->pause_ms = PAUSE_LAST_MS;
-    }
     note(patient);
-    rest(patient);
+    if (patient->is_marked) {
+        patient->state = PATIENT_DAMAGED;
+        log_line(LOG_ERROR, "scope_damaged scope=%s why=\"%.*s\"", patient->actor->name.text, (int)patient->why.len,
+                 patient->why.data);
+    } else {
+        rest(patient);
+    }
 }
 
 /* The turns. */
@@ -176,7 +198,7 @@ static void begin_keeping(struct patient *patient)
 /* Takes the patient further if it is time; else says how long that is. */
 static int64_t tend(struct patient *patient, int64_t now_ms)
 {
-    if (patient->is_working || patient->actor->is_suspended)
+    if (patient->is_working || patient->actor->is_suspended || patient->state == PATIENT_DAMAGED)
         return PAUSE_LAST_MS;
     if (patient->next_ms > now_ms && patient->next_ms <= now_ms + PAUSE_LAST_MS) /* else the clock was put back */
         return patient->next_ms - now_ms;
@@ -222,7 +244,9 @@ void rescue_admit(struct rescue *rescue, struct actor *actor, const char *what, 
     assert(actor->patient == NULL && actor->feed.file == NULL);
     bool has_records = !list_is_empty(&actor->unsaved_link);
     struct patient *patient = admit(rescue, actor, what, has_records ? PATIENT_HURT : PATIENT_KEPT);
-    if (!has_records)
+    if (!has_records && is_marked(patient))
+        patient->state = PATIENT_DAMAGED;
+    else if (!has_records)
         rest(patient);
     buf_printf(&patient->next_why, "%s: %.*s", err_text(err), (int)why.len, why.len == 0 ? "" : why.data);
     note(patient);
@@ -234,6 +258,59 @@ void rescue_readmit(struct rescue *rescue, struct actor *actor)
     buf_printf(&patient->next_why, "its file could not be mended before; its records are kept");
     note(patient);
     rest(patient);
+}
+
+static void add_found(void *arg, const char *marker, const char *scope, const char *why)
+{
+    struct search *search = arg;
+    (void)marker;
+    (void)why;
+    buf_append(&search->found, scope, strlen(scope) + 1);
+}
+
+static void search(struct job *job)
+{
+    struct search *search = LIST_ITEM(job, struct search, job);
+    marker_each(search->rescue->host->data_dir, search->first_slot, search->end_slot, add_found, search);
+}
+
+/* One that somebody is opening is admitted when that fails. */
+static void readmit_marked(struct rescue *rescue, struct actor *actor)
+{
+    if (actor->patient != NULL || actor->is_away || actor->is_suspended || actor->feed.file != NULL)
+        return;
+    struct patient *patient = admit(rescue, actor, "start", PATIENT_DAMAGED);
+    if (!is_marked(patient)) { /* any more */
+        discharge(patient);
+        return;
+    }
+    buf_printf(&patient->next_why, "it was found damaged before");
+    note(patient);
+}
+
+static void on_searched(struct job *job)
+{
+    struct search *search = LIST_ITEM(job, struct search, job);
+    for (size_t at = 0; at < search->found.len; at += strlen(search->found.data + at) + 1) {
+        struct scope_name name;
+        bool is_name = scope_name_parse(slice_str(search->found.data + at), &name);
+        struct actor *actor = is_name ? search->get_actor(search->arg, &name) : NULL;
+        if (actor != NULL)
+            readmit_marked(search->rescue, actor);
+    }
+}
+
+void rescue_find_damaged(struct rescue *rescue, unsigned first_slot, unsigned end_slot,
+                         struct actor *(*get_actor)(void *arg, const struct scope_name *name), void *arg)
+{
+    rescue->search = (struct search){.job = {.work = search, .done = on_searched},
+                                     .rescue = rescue,
+                                     .first_slot = first_slot,
+                                     .end_slot = end_slot,
+                                     .get_actor = get_actor,
+                                     .arg = arg};
+    list_init(&rescue->search.job.link);
+    helper_ask(rescue->helper, &rescue->search.job);
 }
 
 void rescue_release(struct actor *actor)

@@ -23,7 +23,7 @@ struct rescue;
 enum patient_state {
     PATIENT_HURT,    /* its records have yet to be kept */
     PATIENT_KEPT,    /* they are; the file has yet to be mended */
-    PATIENT_DAMAGED, /* it is marked, and needs a person; looked at again once a minute */
+    PATIENT_DAMAGED, /* its file is marked (marker.h): only a restore, or a person, can help */
 };
 
 /* A scope that is in trouble. */
@@ -39,7 +39,8 @@ struct patient {
     char *what;       /* failed first */
     struct buf why;   /* for which reason; the latest one */
     struct buf next_why;
-    int n_damaged; /* tries in a row that found it damaged */
+    bool is_marked; /* by now */
+    int n_damaged;  /* tries in a row that found it damaged */
     size_t n_kept;
     uint64_t from, to; /* of the journal, where its records are */
     int64_t since_ms, next_ms, pause_ms;
@@ -56,6 +57,11 @@ void rescue_admit(struct rescue *rescue, struct actor *actor, const char *what, 
 
 /* A start has found that the actor's records are kept. */
 void rescue_readmit(struct rescue *rescue, struct actor *actor);
+
+/* Looks, beside the loop, for the scopes of these slots that are marked damaged, so that they are known without anyone
+ * having opened them. `get_actor` gives each one's actor, or NULL if it is not this shard's. Once. */
+void rescue_find_damaged(struct rescue *rescue, unsigned first_slot, unsigned end_slot,
+                         struct actor *(*get_actor)(void *arg, const struct scope_name *name), void *arg);
 
 /* A file that is good took the place of the actor's. */
 void rescue_release(struct actor *actor);

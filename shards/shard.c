@@ -485,6 +485,8 @@ bool shard_open_journal(struct shard *shard, struct problems *problems)
     shard->console_host.rescue = shard->rescue;
     bool are_readmitted = kept_each(shard->options.data_dir, readmit, shard, problems);
     shard->console = console_new(&shard->console_host);
+    unsigned number = shard->options.number, n = shard->options.n_shards;
+    rescue_find_damaged(shard->rescue, route_first_slot(number, n), route_first_slot(number + 1, n), get_actor, shard);
     free(dir);
     return shard->journal != NULL && are_readmitted;
 }

@@ -69,13 +69,19 @@ static void ask(struct backup *backup, const char *sql, struct buf *ret)
     sqlite3_finalize(read);
 }
 
+static void fail_check(struct backup *backup, const char *verdict)
+{
+    buf_printf(&backup->why, "the scope's file is damaged: ");
+    buf_append_lines(&backup->why, verdict);
+}
+
 static void check(struct backup *backup)
 {
     struct buf verdict = {0}, seq = {0};
     ask(backup, "PRAGMA quick_check(1)", &verdict);
     ask(backup, "SELECT max(seq) FROM _sync_log", &seq);
     if (backup->why.len == 0 && !slice_eq(buf_slice(&verdict), SLICE("ok")))
-        buf_printf(&backup->why, "the scope's file is damaged: %s", verdict.data);
+        fail_check(backup, verdict.data);
     if (backup->why.len == 0 && seq.len > 0)
         backup->seq = strtoll(seq.data, NULL, 10);
     buf_release(&verdict);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "shards/log/kept.h"
+#include "shards/log/marker.h"
 #include "shards/log/mend.h"
 #include "shards/scope/bookkeeping.h"
 #include "shards/scope/timeline.h"
@@ -31,10 +32,14 @@ void replacement_release(struct replacement *replacement)
     buf_release(&replacement->why);
 }
 
+enum { NAMES_MAX = 1000 };
+
 static bool fail(struct replacement *replacement, const char *what, const char *why)
 {
-    if (replacement->why.len == 0)
-        buf_printf(&replacement->why, "%s: %s", what, why);
+    if (replacement->why.len > 0)
+        return false;
+    buf_printf(&replacement->why, "%s: ", what);
+    buf_append_lines(&replacement->why, why);
     return false;
 }
 
@@ -134,13 +139,17 @@ static bool prepare(struct replacement *replacement)
     return true;
 }
 
-static void name_kept(struct replacement *replacement)
+/* Of several in one second, the next have a number. */
+static void name_kept(struct replacement *replacement, int n)
 {
     time_t now = (time_t)(clock_wall_ms() / 1000);
     struct tm tm;
     char text[32];
     strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+    replacement->kept.len = 0;
     buf_printf(&replacement->kept, "%s.before-restore-%s", replacement->path, text);
+    if (n > 1)
+        buf_printf(&replacement->kept, "-%d", n);
 }
 
 /* What stands beside the old file goes where that goes. What is not there is no trouble. */
@@ -173,9 +182,12 @@ static bool keep_old(struct replacement *replacement)
         return true;
     if (err != ERR_OK)
         return fail(replacement, replacement->path, strerror(errno));
-    name_kept(replacement);
-    return link(replacement->path, replacement->kept.data) == 0 ||
-           fail(replacement, replacement->kept.data, strerror(errno));
+    int n = 0, failed;
+    do {
+        name_kept(replacement, ++n);
+        failed = link(replacement->path, replacement->kept.data);
+    } while (failed != 0 && errno == EEXIST && n < NAMES_MAX);
+    return failed == 0 || fail(replacement, replacement->kept.data, strerror(errno));
 }
 
 /* Whether nothing stands beside the old file that it may be worth nothing without. */
@@ -193,8 +205,8 @@ static bool part_with_wal(struct replacement *replacement)
     struct buf wal = {0};
     buf_printf(&wal, "%s-wal", replacement->path);
     bool ok = is_alone(replacement, wal.data) ||
-              mend_mark(replacement->path, replacement->name, "a restore did not come to its end; restore it again") ==
-                  ERR_OK ||
+              marker_write(replacement->path, replacement->name,
+                           "a restore did not come to its end; restore it again") == ERR_OK ||
               fail(replacement, replacement->path, strerror(errno));
     buf_release(&wal);
     ok = ok && (mend_forget(replacement->path) || fail(replacement, replacement->path, strerror(errno)));

@@ -4,17 +4,15 @@
  * Scopes that a start has found damaged are known only by the markers beside their files, so the folders are read, on
  * the helper: a person has asked, and that a moment later is soon enough.
  */
-#include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/file.h"
 #include "shards/console/errand.h"
 #include "shards/gate.h"
+#include "shards/log/marker.h"
 #include "shards/rescue.h"
 #include "shards/scope/actor.h"
 
-enum { MARKER_MAX = 64 << 10, DAMAGED_MAX = 1000 };
+enum { LISTED_MAX = 1000 };
 
 struct status {
     struct errand errand;
@@ -29,55 +27,24 @@ static struct status *status_of(struct errand *errand)
 
 /* The scopes that are marked damaged. */
 
-static int is_marker(const struct dirent *entry)
+static void add_damaged(void *arg, const char *marker, const char *scope, const char *why)
 {
-    size_t len = strlen(entry->d_name), tail = sizeof SCOPE_FILE_DAMAGED - 1;
-    return len > tail && strcmp(entry->d_name + len - tail, SCOPE_FILE_DAMAGED) == 0;
-}
-
-/* A marker's first line says `SCOPE: why`. */
-static void add_damaged(cJSON *list, const char *dir, const char *name)
-{
-    struct buf path = {0}, text = {0};
-    buf_printf(&path, "%s/%s", dir, name);
-    if (file_read(path.data, MARKER_MAX, &text) != ERR_OK)
-        buf_printf(&text, "%s: the marker cannot be read", path.data);
-    buf_append(&text, "", 1);
-    text.data[strcspn(text.data, "\n")] = '\0';
-    char *why = strstr(text.data, ": ");
+    cJSON *list = arg;
+    if (cJSON_GetArraySize(list) >= LISTED_MAX)
+        return;
     cJSON *item = cJSON_CreateObject();
-    cJSON_AddStringToObject(item, "why", why == NULL ? "" : why + 2);
-    if (why != NULL)
-        *why = '\0';
-    cJSON_AddStringToObject(item, "scope", text.data);
-    cJSON_AddStringToObject(item, "marker", path.data);
+    cJSON_AddStringToObject(item, "why", why);
+    cJSON_AddStringToObject(item, "scope", scope);
+    cJSON_AddStringToObject(item, "marker", marker);
     cJSON_AddItemToArray(list, item);
-    buf_release(&path);
-    buf_release(&text);
-}
-
-static void look_into_slot(struct status *status, unsigned slot)
-{
-    struct buf dir = {0};
-    struct dirent **entries = NULL;
-    buf_printf(&dir, "%s/%u", status->errand.host->actor_host->data_dir, slot);
-    int n = scandir(dir.data, &entries, is_marker, alphasort);
-    for (int i = 0; i < n; i++) {
-        if (cJSON_GetArraySize(status->damaged) < DAMAGED_MAX)
-            add_damaged(status->damaged, dir.data, entries[i]->d_name);
-        free(entries[i]);
-    }
-    free(entries);
-    buf_release(&dir);
 }
 
 static void find_damaged(struct job *job)
 {
     struct errand *errand = errand_of(job);
     const struct console_host *host = errand->host;
-    unsigned end = route_first_slot(host->number + 1, host->n_shards);
-    for (unsigned slot = route_first_slot(host->number, host->n_shards); slot < end; slot++)
-        look_into_slot(status_of(errand), slot);
+    marker_each(host->actor_host->data_dir, route_first_slot(host->number, host->n_shards),
+                route_first_slot(host->number + 1, host->n_shards), add_damaged, status_of(errand)->damaged);
     status_of(errand)->is_complete = true;
 }
 
@@ -120,7 +87,7 @@ static void add_journal(cJSON *answer, const struct journal *journal)
 
 static const char *state_of(const struct patient *patient)
 {
-    return patient->state == PATIENT_DAMAGED ? "damaged" : patient->state == PATIENT_KEPT ? "kept" : "closed";
+    return patient->state == PATIENT_KEPT ? "kept" : "closed";
 }
 
 static void add_patients(cJSON *answer, const struct rescue *rescue)
@@ -128,6 +95,8 @@ static void add_patients(cJSON *answer, const struct rescue *rescue)
     cJSON *list = cJSON_AddArrayToObject(answer, "trouble");
     LIST_FOREACH(link, rescue_patients(rescue)) {
         const struct patient *patient = LIST_ITEM(link, struct patient, link);
+        if (patient->state == PATIENT_DAMAGED)
+            continue; /* it has a marker */
         cJSON *item = cJSON_CreateObject();
         char *why = mem_dup(buf_slice(&patient->why));
         cJSON_AddStringToObject(item, "scope", patient->actor->name.text);
@@ -140,6 +109,25 @@ static void add_patients(cJSON *answer, const struct rescue *rescue)
         cJSON_AddItemToArray(list, item);
         free(why);
     }
+}
+
+/* They are served, but for what the disk has no room for. */
+static void add_full(cJSON *answer, const struct table *actors)
+{
+    cJSON *list = cJSON_AddArrayToObject(answer, "full");
+    for (size_t i = 0; i < actors->n_heads; i++)
+        for (struct table_node *node = actors->heads[i]; node != NULL; node = node->next) {
+            const struct actor *actor = TABLE_ITEM(node, struct actor, node);
+            int64_t since_ms;
+            const char *why = actor_lacks_room(actor, &since_ms);
+            if (why == NULL || cJSON_GetArraySize(list) >= LISTED_MAX)
+                continue;
+            cJSON *item = cJSON_CreateObject();
+            cJSON_AddStringToObject(item, "scope", actor->name.text);
+            cJSON_AddStringToObject(item, "why", why);
+            add_number(item, "sinceMs", (uint64_t)since_ms);
+            cJSON_AddItemToArray(list, item);
+        }
 }
 
 static void add_gate(cJSON *answer, const struct gate *gate)
@@ -162,6 +150,7 @@ static void answer(struct errand *errand)
     add_journal(answer, host->actor_host->journal);
     add_gate(answer, host->gate);
     add_patients(answer, host->rescue);
+    add_full(answer, host->actors);
     cJSON_AddItemToObject(answer, "damaged", status->damaged);
     status->damaged = NULL;
     errand_answer(errand, &answer);

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "shards/log/kept.h"
+#include "shards/log/marker.h"
 #include "shards/log/reader.h"
 #include "shards/log/target.h"
 #include "shards/scope/scope_file.h"
@@ -50,7 +51,8 @@ static void mend_release(struct mend *mend)
 
 static enum err fail(struct mend *mend, enum err err, const char *what, const char *why)
 {
-    buf_printf(mend->why, "%s: %s", what, why);
+    buf_printf(mend->why, "%s: ", what);
+    buf_append_lines(mend->why, why);
     return err;
 }
 
@@ -218,44 +220,21 @@ static enum err make_fresh(struct mend *mend)
 
 /* For good, until a person has looked. */
 
-enum err mend_mark(const char *path, const struct scope_name *name, const char *why)
-{
-    struct buf text = {0};
-    char *marker = with(path, SCOPE_FILE_DAMAGED), *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
-    buf_printf(
-        &text,
-        "%s: %s\nIts records of the journal, if there are any, are in %s" SCOPE_FILE_KEPT
-        "\nPut a backup in its place with `skerry restore`. Or, when the file is good again, move them into a new"
-        " folder of the journal's, named by a number; then remove this; then start.\n",
-        name->text, why, path);
-    enum err err = dir_make(dir);
-    if (err == ERR_OK)
-        err = file_write(marker, buf_slice(&text));
-    if (err == ERR_OK)
-        err = dir_sync(dir);
-    buf_release(&text);
-    free(marker);
-    free(dir);
-    return err;
-}
-
 static void set_aside(struct mend *mend)
 {
     char *records = with(mend->path, SCOPE_FILE_KEPT);
-    if (mend_mark(mend->path, mend->name, mend->why->data) == ERR_OK)
-        kept_end(mend->data_dir, mend->name, records); /* else the next try does it */
+    if (marker_write(mend->path, mend->name, mend->why->data) == ERR_OK)
+        kept_end(mend->data_dir, mend->name, records); /* if that fails, they stay where they are */
     free(records);
 }
 
 static enum err look_for_marker(struct mend *mend)
 {
-    char *marker = with(mend->path, SCOPE_FILE_DAMAGED);
-    enum err err = file_find(marker);
+    enum err err = marker_find(mend->path);
     if (err == ERR_OK)
-        buf_printf(mend->why, "it was found damaged; see %s", marker);
+        buf_printf(mend->why, "it was found damaged; see %s" SCOPE_FILE_DAMAGED, mend->path);
     else if (err != ERR_NOT_FOUND)
-        fail(mend, err, marker, strerror(errno));
-    free(marker);
+        fail(mend, err, mend->path, strerror(errno));
     return err == ERR_OK ? ERR_DAMAGED : err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 

@@ -31,7 +31,4 @@ enum err mend_file(const char *data_dir, const struct scope_name *name, bool giv
 enum err mend_find(const char *path);
 bool mend_forget(const char *path);
 
-/* Beside the file, a marker for people: SCOPE: WHY. Durable. On failure errno says more. */
-enum err mend_mark(const char *path, const struct scope_name *name, const char *why);
-
 #endif

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "proto/route.h"
 #include "shards/log/kept.h"
+#include "shards/log/marker.h"
 #include "shards/log/reader.h"
 #include "shards/log/replay.h"
 #include "shards/log/scoperecord.h"
@@ -65,21 +66,11 @@ static bool examine_all(struct repair *repair, const struct reader_dirs *dirs)
 
 /* The scopes. */
 
-static enum err find_marker(const char *path)
-{
-    char *marker = NULL;
-    if (asprintf(&marker, "%s" SCOPE_FILE_DAMAGED, path) < 0)
-        abort();
-    enum err err = file_find(marker);
-    free(marker);
-    return err;
-}
-
 static bool start_over(struct repair *repair, const char *path)
 {
     struct buf why = {0};
     uint64_t start;
-    enum err err = find_marker(path);
+    enum err err = marker_find(path);
     if (err == ERR_OK) {
         problems_add(&repair->result->notes,
                      "%s is marked as damaged and stays closed; restore it from a backup: that starts a new timeline",

@@ -12,6 +12,7 @@
 #include "base/table.h"
 #include "proto/route.h"
 #include "shards/log/kept.h"
+#include "shards/log/marker.h"
 #include "shards/log/mend.h"
 #include "shards/log/reader.h"
 #include "shards/log/target.h"
@@ -83,22 +84,15 @@ static bool apply_history(struct target *target, const struct history *history)
 /* The records must outlive the journal's segments, and the marker must be there before they go. */
 static bool write_aside(const char *path, const struct history *history, const char *why)
 {
-    struct buf kept = {0}, marker = {0};
-    char *kept_path = NULL, *marker_path = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
-    if (asprintf(&kept_path, "%s" SCOPE_FILE_KEPT, path) < 0 ||
-        asprintf(&marker_path, "%s" SCOPE_FILE_DAMAGED, path) < 0)
+    struct buf kept = {0};
+    char *kept_path = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
+    if (asprintf(&kept_path, "%s" SCOPE_FILE_KEPT, path) < 0)
         abort();
     kept_encode(&kept, history->records, history->n);
-    buf_printf(&marker,
-               "%s: %s\nIts records of the journal are in %s\nWhen the file is good again, move them into a new folder"
-               " of the journal's, named by a number; then remove this; then start.\n",
-               history->name.text, why, kept_path);
     bool ok = dir_make(dir) == ERR_OK && file_write(kept_path, buf_slice(&kept)) == ERR_OK &&
-              file_write(marker_path, buf_slice(&marker)) == ERR_OK && dir_sync(dir) == ERR_OK;
+              marker_write(path, &history->name, why) == ERR_OK;
     buf_release(&kept);
-    buf_release(&marker);
     free(kept_path);
-    free(marker_path);
     free(dir);
     return ok;
 }
@@ -198,6 +192,16 @@ static bool remove_segments(struct replay *replay)
     return ok;
 }
 
+static void tell_damage(const struct replay *replay)
+{
+    problems_add(replay->problems,
+                 "%s: damaged at position %" PRIu64
+                 ": what follows was durable, but cannot be read; put back a copy of "
+                 "the data folder, or run `skerry journal repair --data %s`: it replays what can be read, and keeps "
+                 "the rest aside",
+                 replay->reader.dir, replay->reader.end, replay->data_dir);
+}
+
 /* With `salvage`, the segments of a journal that is damaged stay, and what can be read of it is replayed. */
 static bool replay_dir(const char *data_dir, const char *dir, bool salvage, struct problems *problems)
 {
@@ -205,10 +209,7 @@ static bool replay_dir(const char *data_dir, const char *dir, bool salvage, stru
     bool ok = reader_open(&replay.reader, dir, problems) && reader_walk(&replay.reader, collect, &replay);
     bool is_damaged = ok && reader_state(&replay.reader) == READER_DAMAGED;
     if (is_damaged && !salvage)
-        problems_add(problems,
-                     "%s: damaged at position %" PRIu64 ": what follows was durable, but cannot be read; restore the "
-                     "folder, or run `skerry journal repair` to lose what it holds",
-                     dir, replay.reader.end);
+        tell_damage(&replay);
     ok = ok && (!is_damaged || salvage) && replay_scopes(&replay);
     if (ok && replay.n_records > 0)
         log_line(LOG_INFO, "replayed dir=%s records=%zu scopes=%zu applied=%zu", dir, replay.n_records,
@@ -219,12 +220,33 @@ static bool replay_dir(const char *data_dir, const char *dir, bool salvage, stru
     return ok;
 }
 
+static bool pass_over(void *arg, const struct reader_segment *segment, const struct record *record)
+{
+    (void)arg;
+    (void)segment;
+    (void)record;
+    return true;
+}
+
+/* Of one that is not replayed, because another could not be: a person wants to know all of it. */
+static void look_for_damage(const char *data_dir, const char *dir, struct problems *problems)
+{
+    struct replay replay = {.data_dir = data_dir, .problems = problems};
+    if (reader_open(&replay.reader, dir, problems) && reader_walk(&replay.reader, pass_over, NULL) &&
+        reader_state(&replay.reader) == READER_DAMAGED)
+        tell_damage(&replay);
+    reader_close(&replay.reader);
+}
+
 static bool replay_dirs(const char *data_dir, bool salvage, struct problems *problems)
 {
     struct reader_dirs dirs;
     bool ok = reader_dirs_find(&dirs, data_dir, problems);
-    for (size_t i = 0; ok && i < dirs.n; i++)
-        ok = replay_dir(data_dir, dirs.paths[i], salvage, problems);
+    for (size_t i = 0; i < dirs.n; i++)
+        if (ok)
+            ok = replay_dir(data_dir, dirs.paths[i], salvage, problems);
+        else
+            look_for_damage(data_dir, dirs.paths[i], problems);
     reader_dirs_release(&dirs);
     return ok;
 }

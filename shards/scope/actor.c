@@ -168,15 +168,59 @@ static void set_next_save(struct actor *actor)
     actor->save_after_us = ok ? 0 : clock_mono_us() + ACTOR_SAVE_AGAIN_MS * 1000;
 }
 
+/* Said once per change, not per try. */
+static void say_saved(struct actor *actor, enum err err)
+{
+    if (err == actor->save_failed)
+        return;
+    if (err == ERR_OK)
+        log_line(LOG_INFO, "checkpoint_succeeded scope=%s", actor->name.text);
+    else
+        log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(err));
+    actor->save_failed = err;
+    actor->save_failing_ms = clock_wall_ms();
+}
+
+static void note_durable(struct actor *actor)
+{
+    list_remove(&actor->unsaved_link);
+    say_saved(actor, ERR_OK);
+}
+
 static void note_saved(struct actor *actor)
 {
     if (actor->saved == ERR_OK)
-        list_remove(&actor->unsaved_link);
+        note_durable(actor);
     else if (actor->saved == ERR_IO)
         actor_fail(actor, "checkpoint", actor->saved, buf_slice(&actor->saved_why));
     else
-        log_line(LOG_WARN, "checkpoint_failed scope=%s err=\"%s\"", actor->name.text, err_text(actor->saved));
+        say_saved(actor, actor->saved);
     set_next_save(actor);
+}
+
+/* ---- a disk without room for the file ---- */
+
+static void note_room(struct actor *actor)
+{
+    const struct turn *turn = &actor->turn;
+    bool is_refusing = actor->refusing_ms != 0;
+    if (turn->err == ERR_FULL || (turn->is_full && journal_has_room(actor->host->journal))) {
+        if (!is_refusing)
+            log_line(LOG_WARN, "scope_full scope=%s", actor->name.text);
+        actor->refusing_ms = is_refusing ? actor->refusing_ms : turn->now_ms;
+    } else if (turn->is_committed && is_refusing) {
+        log_line(LOG_INFO, "scope_has_room scope=%s", actor->name.text);
+        actor->refusing_ms = 0;
+    }
+}
+
+const char *actor_lacks_room(const struct actor *actor, int64_t *ret_since_ms)
+{
+    bool is_refusing = actor->refusing_ms != 0;
+    if (!is_refusing && actor->save_failed != ERR_FULL)
+        return NULL;
+    *ret_since_ms = is_refusing ? actor->refusing_ms : actor->save_failing_ms;
+    return is_refusing ? "the disk is full: writes are refused" : "the disk is full: its file cannot be saved";
 }
 
 static void come_back(struct job *job)
@@ -269,7 +313,7 @@ bool actor_open(struct actor *actor)
     if (actor->turn.err != ERR_OK)
         actor_fail(actor, actor->turn.what, actor->turn.err, buf_slice(&actor->turn.why));
     if (actor->feed.file != NULL)
-        list_remove(&actor->unsaved_link);
+        note_durable(actor);
     return actor->is_opened;
 }
 
@@ -369,7 +413,7 @@ static void decide_opened(struct actor *actor)
     if (actor->turn.err != ERR_OK)
         take_all(actor);
     if (actor->feed.file != NULL)
-        list_remove(&actor->unsaved_link); /* opening makes durable what a failure had left */
+        note_durable(actor); /* opening makes durable what a failure had left */
     turn_decide(&actor->turn, TURN_US);
     decide(actor);
 }
@@ -417,6 +461,7 @@ static void end_turn(struct actor *actor)
 {
     struct turn *turn = &actor->turn;
     struct list *link;
+    note_room(actor);
     if (turn->err != ERR_OK)
         actor_fail(actor, turn->what, turn->err, buf_slice(&turn->why));
     else if (turn->is_committed)

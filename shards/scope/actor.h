@@ -80,6 +80,9 @@ struct actor {
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
     enum err saved;        /* how the last checkpoint came out */
     struct buf saved_why;
+    enum err save_failed;    /* as was last said of it */
+    int64_t save_failing_ms; /* since when, by the clock */
+    int64_t refusing_ms;     /* since when writes find no room in its file; 0: they do */
     bool is_opened;          /* the file was looked for */
     struct patient *patient; /* while its file is in trouble, or NULL: nothing opens it */
     bool is_suspended;       /* its file is being replaced: nothing opens it */
@@ -133,6 +136,10 @@ void actor_break(struct actor *actor, uint64_t position);
 
 /* So many pages of its file wait for a checkpoint that it should get one. */
 bool actor_is_heavy(const struct actor *actor);
+
+/* Why its file lacks room on the disk, and since when; NULL if it does not. That the journal does is not the scope's
+ * trouble. */
+const char *actor_lacks_room(const struct actor *actor, int64_t *ret_since_ms);
 
 /* Nobody is there and nothing waits: it can be freed, once it has been saved. */
 bool actor_is_idle(const struct actor *actor);

@@ -293,10 +293,13 @@ static enum err open_found(const char *path, const struct scope_name *name, cons
     if (err == ERR_OK)
         err = set_up(file, is_quick, now_ms, ret_why);
     file->database.context.scope_id = name->id;
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         *ret_file = file;
-    else
-        scope_file_abandon(file);
+        return ERR_OK;
+    }
+    if (file->database.db != NULL && ret_why->len == 0)
+        buf_printf(ret_why, "%s", sqlite3_errmsg(file->database.db));
+    scope_file_abandon(file);
     return err;
 }
 

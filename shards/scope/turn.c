@@ -274,7 +274,7 @@ static void decide_from(struct turn *turn, struct list *link)
             break;
         enum err failed = roll_back(turn);
         if (failed != ERR_OK && turn->err == ERR_OK)
-            turn_fail(turn, "rollback", failed, SLICE(""));
+            turn_fail(turn, "rollback", failed, slice_str(sqlite3_errmsg(file_of(turn)->database.db)));
         metric_add(METRIC_SHARD_TURNS_REPEATED, 1);
         turn->until_us = clock_mono_us() + (turn->is_alone ? TURN_LONG_MS * 1000 : TURN_US);
         link = turn->requests.next;

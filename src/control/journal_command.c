@@ -3,6 +3,7 @@
  * when they are not. No server may have the folder meanwhile.
  */
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -211,6 +212,8 @@ static bool look_into_all(const struct arguments *arguments, struct problems *pr
     bool ok = reader_dirs_find(&dirs, arguments->data_dir, problems);
     for (size_t i = 0; i < dirs.n; i++)
         ok = look_into(arguments, dirs.paths[i], problems) && ok;
+    if (ok && dirs.n == 0 && !arguments->json)
+        printf("no journals: nothing to replay\n");
     reader_dirs_release(&dirs);
     return ok;
 }
@@ -258,6 +261,23 @@ static bool parse(int argc, char **argv, struct arguments *ret)
     return false;
 }
 
+/* Looked for first: locking a folder makes a file in it. */
+static bool is_data_folder(const char *dir, struct problems *problems)
+{
+    char *journals = NULL;
+    if (asprintf(&journals, "%s/journal", dir) < 0)
+        abort();
+    bool ok = false;
+    if (access(dir, F_OK) < 0)
+        problems_add(problems, "%s: there is no such folder; name the data folder with --data", dir);
+    else if (access(journals, F_OK) < 0)
+        problems_add(problems, "no journals in %s: %s; is it the right --data?", journals, strerror(errno));
+    else
+        ok = true;
+    free(journals);
+    return ok;
+}
+
 int journal_command(int argc, char **argv)
 {
     struct arguments arguments;
@@ -265,9 +285,7 @@ int journal_command(int argc, char **argv)
     if (!parse(argc, argv, &arguments))
         return 2;
     log_init("journal", LOG_WARN);
-    bool ok = access(arguments.data_dir, F_OK) == 0;
-    if (!ok)
-        problems_add(&problems, "%s: there is no such folder; name the data folder with --data", arguments.data_dir);
+    bool ok = is_data_folder(arguments.data_dir, &problems);
     int lock = ok ? slots_lock(arguments.data_dir, 0, ROUTE_SLOTS, &problems) : -1;
     if (lock >= 0) {
         ok = strcmp(arguments.action, "repair") == 0 ? repair(&arguments, &problems)

@@ -104,15 +104,19 @@ static void print_time(const char *what, double ms)
     printf(", %s %s", what, text);
 }
 
-/* Those that need a person are among the damaged ones. */
 static void print_trouble(const cJSON *scope)
 {
-    if (strcmp(text_of(scope, "state"), "damaged") == 0)
-        return;
     printf("%s\n  closed: its file failed (%s): %s\n  %.0f records are kept", text_of(scope, "scope"),
            text_of(scope, "after"), text_of(scope, "why"), number_of(scope, "kept"));
     print_time("since", number_of(scope, "sinceMs"));
     print_time("next try", number_of(scope, "nextMs"));
+    printf("\n");
+}
+
+static void print_full(const cJSON *scope)
+{
+    printf("%s\n  full: %s", text_of(scope, "scope"), text_of(scope, "why"));
+    print_time("since", number_of(scope, "sinceMs"));
     printf("\n");
 }
 
@@ -132,14 +136,19 @@ static void print_all(const cJSON *all)
         print_shard(shard);
     print_each(all, "trouble", print_trouble);
     print_each(all, "damaged", print_damaged);
+    print_each(all, "full", print_full);
+}
+
+static bool names_none(const cJSON *shard, const char *list)
+{
+    return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, list)) == 0;
 }
 
 static bool is_shard_well(const cJSON *shard)
 {
     const cJSON *journal = cJSON_GetObjectItemCaseSensitive(shard, "journal");
     return !cJSON_HasObjectItem(shard, "error") && strcmp(text_of(journal, "state"), "ok") == 0 &&
-           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, "trouble")) == 0 &&
-           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(shard, "damaged")) == 0;
+           names_none(shard, "trouble") && names_none(shard, "damaged") && names_none(shard, "full");
 }
 
 static bool is_well(const cJSON *all)

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { decode, encode } from "@msgpack/msgpack";
 import WebSocket from "ws";
 
-import { Server } from "../lib/server.mjs";
+import { Server, until } from "../lib/server.mjs";
 
 const PAGE = 4096;
 
@@ -56,4 +56,5 @@ test("a snapshot of a damaged file does not end", async (t) => {
   assert.ok(frames.length > 0 && frames.every((frame) => frame.t === "snap"), JSON.stringify(frames.at(-1)));
   assert.equal(code, 1013);
   assert.match(await server.get("/metrics"), /skerry_shard_scope_failures_total 1\n/);
+  await until(() => server.logged(/ scope_closed .* why="database disk image is malformed"/) === 1, "SQLite's words for it");
 });

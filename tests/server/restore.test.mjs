@@ -115,6 +115,15 @@ test("a scope is put back to an older backup", async (t) => {
     assert.equal(ann.rows.get("notes").has("more"), false);
   });
 
+  await t.test("restores that follow each other at once all keep what they replace", async () => {
+    const before = filesOf(server, /before-restore-[^/]*$/).length;
+    for (let n = 1; n <= 3; n++) {
+      const { status, err } = await server.command("restore", scope, file);
+      assert.equal(status, 0, err);
+      assert.equal(filesOf(server, /before-restore-[^/]*$/).length, before + n);
+    }
+  });
+
   await t.test("the file that is replaced goes if that is wanted", async () => {
     const before = filesOf(server, /before-restore/).length;
     assert.equal((await server.command("restore", scope, file, "--discard")).status, 0);

@@ -176,10 +176,22 @@ test("a file that is damaged waits for a person, who restores it", async (t) => 
   const reader = new Client(server.url("s0", "ben"), ["tasks"]);
   t.after(() => reader.stop());
   await until(async () => (await server.shard()).damaged.length === 1, "the marker");
-  assert.match((await server.command("status")).out, new RegExp(`\n${scope}\n  closed: the file is damaged`));
+  const told = (await server.command("status")).out;
+  assert.match(told, new RegExp(`\n${scope}\n  closed: the file is damaged: .* in database main .*; .*\n`));
+  assert.equal(told.split(scope).length, 2, "it is listed once");
+  await until(() => server.logged(/ scope_damaged /) === 1, "the alarm");
+  assert.equal(await server.metric("skerry_shard_scopes_in_trouble"), 1);
+  assert.equal(server.logged(/why=""|why="[^"\n]*: "/), 0);
+
+  reader.stop(); // a start knows of it, though nobody comes
+  await server.killAllAndRestart();
+  await until(async () => (await server.metric("skerry_shard_scopes_in_trouble")) === 1, "the gauge");
+  assert.equal((await server.command("status")).out.split(scope).length, 2, "it is listed once");
+  reader.start();
 
   const { status, err } = await server.command("restore", scope, backup);
   assert.equal(status, 0, err);
   await until(() => reader.rows.get("tasks").size === 2000, "the rows");
+  assert.equal(await server.metric("skerry_shard_scopes_in_trouble"), 0);
   assert.equal((await server.command("status")).status, 0);
 });

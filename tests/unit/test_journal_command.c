@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -154,6 +155,24 @@ static void test_each_line_of_json_is_an_object(void **state)
     assert_int_equal(n_rest, 4); /* all but the damaged one */
 }
 
+/* A wrong folder is left as it is. */
+static void test_a_folder_without_journals(void **state)
+{
+    static const char *const ACTIONS[] = {"show", "verify", "repair"};
+    struct world *world = *state;
+    world_stop(world);
+    world->data = folder_at(&world->room.folder, "other");
+    assert_int_equal(mkdir(world->data.text, 0700), 0);
+    for (size_t i = 0; i < 3; i++)
+        check_says(run(world, ACTIONS[i], NULL), 1, "is it the right --data?");
+    assert_int_equal(rmdir(world->data.text), 0); /* so it is empty */
+    assert_int_equal(mkdir(world->data.text, 0700), 0);
+    assert_int_equal(mkdir(folder_at(&world->room.folder, "other/journal").text, 0700), 0);
+    check_says(run(world, "show", NULL), 0, "no journals: nothing to replay\n");
+    check_says(run(world, "verify", NULL), 0, "no journals: nothing to replay\n");
+    check_says(run(world, "repair", NULL), 0, "nothing was changed");
+}
+
 static void test_wrong_arguments(void **state)
 {
     struct world *world = *state;
@@ -268,6 +287,27 @@ static void test_whole_journals_are_replayed_first(void **state)
     assert_false(has_note(world, 0, "b"));
 }
 
+/* A start names each, and what to do. */
+static void test_all_damaged_journals_are_named(void **state)
+{
+    struct world *world = *state;
+    struct tape tape;
+    struct problems problems = {0};
+    char advice[600];
+    make_damaged(world, 2);
+    tape_begin(&tape, 7, 1000);
+    tape_add_all(&tape, world, 0, world->n);
+    tape.bytes.data[offset_of(world, 3) + RECORD_HEADER] ^= 1;
+    tape_end(&tape, world, "1/000001.journal");
+    assert_false(replay_all(world->data.text, &problems));
+    assert_int_equal(problems.n, 2);
+    snprintf(advice, sizeof advice, "skerry journal repair --data %s`", world->data.text);
+    assert_non_null(strstr(problems.text.data, "journal/0: damaged at"));
+    assert_non_null(strstr(problems.text.data, "journal/1: damaged at"));
+    assert_non_null(strstr(problems.text.data, advice));
+    problems_release(&problems);
+}
+
 /* It ended after some scopes had their timelines: the journal is still there, and nothing of it is applied to them. */
 static void test_a_repair_that_was_interrupted(void **state)
 {
@@ -314,10 +354,12 @@ int main(void)
         WORLD_TEST(test_damage_is_told),
         WORLD_TEST(test_all_is_shown),
         WORLD_TEST(test_each_line_of_json_is_an_object),
+        WORLD_TEST(test_a_folder_without_journals),
         WORLD_TEST(test_wrong_arguments),
         WORLD_TEST(test_a_repair_keeps_what_can_be_read),
         WORLD_TEST(test_a_repair_goes_above_all_that_was_seen),
         WORLD_TEST(test_whole_journals_are_replayed_first),
+        WORLD_TEST(test_all_damaged_journals_are_named),
         WORLD_TEST(test_a_repair_that_was_interrupted),
         WORLD_TEST(test_records_that_were_kept_are_not_given_up),
     };

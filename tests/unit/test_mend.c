@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "shards/log/kept.h"
+#include "shards/log/marker.h"
 #include "shards/log/mend.h"
 #include "tests/lib/reads.h"
 #include "tests/lib/world.h"
@@ -207,7 +208,7 @@ static void test_a_file_that_is_marked_is_left_alone(void **state)
     struct world *world = *state;
     struct buf why = {0};
     place_put(&world->places[0], 1);
-    assert_int_equal(mend_mark(world->places[0].path, &world->places[0].name, "looked odd"), ERR_OK);
+    assert_int_equal(marker_write(world->places[0].path, &world->places[0].name, "looked odd"), ERR_OK);
     assert_int_equal(mend_file(world->data.text, &world->places[0].name, true, &why), ERR_DAMAGED);
     place_remove(&world->places[0], ".damaged");
     place_check(&world->places[0], 1);

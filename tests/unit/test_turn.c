@@ -502,6 +502,14 @@ static void test_writes_are_refused_while_the_disk_is_full(void **state)
     check(stage, EVE, "attached\nsnap notes first=x\nsnap-end notes 1\n"); /* who reads has not noticed */
     assert_int_equal(stage_n_records, 0);
     check_log(stage, 1);
+    int64_t since_ms = 0;
+    assert_string_equal(actor_lacks_room(stage->actor, &since_ms), "the disk is full: writes are refused");
+    assert_true(since_ms > 0);
+    slip_in(stage, "PRAGMA max_page_count = 1000000");
+    stage_attach(stage, ANN, "{'sub':'ann'}");
+    stage_mut(stage, ANN, "t1", "+a=x");
+    turns(stage);
+    assert_null(actor_lacks_room(stage->actor, &since_ms));
 }
 
 static void test_writes_are_refused_while_the_journal_has_no_room(void **state)
@@ -539,6 +547,23 @@ static void test_a_commit_without_space_is_refused(void **state)
     stage_mut(stage, ANN, "t1", "+a=x");
     turns(stage);
     check(stage, ANN, "attached\ncommitted t1 2\n");
+}
+
+/* Writes go on into what room the WAL has: an operator is told all the same. */
+static void test_a_file_that_cannot_be_saved_for_want_of_space_is_named(void **state)
+{
+    struct stage *stage = *state;
+    int64_t since_ms = 0;
+    stage_mut(stage, ANN, "t1", "+a=x");
+    turns(stage);
+    assert_null(actor_lacks_room(stage->actor, &since_ms));
+    disk_fills(true);
+    assert_false(actor_save(stage->actor));
+    disk_fills(false);
+    assert_string_equal(actor_lacks_room(stage->actor, &since_ms), "the disk is full: its file cannot be saved");
+    assert_true(since_ms > 0);
+    assert_true(actor_save(stage->actor));
+    assert_null(actor_lacks_room(stage->actor, &since_ms));
 }
 
 static void test_a_file_that_cannot_be_made_for_want_of_space_is_made_later(void **state)
@@ -593,6 +618,7 @@ int main(void)
         STAGE_TEST(test_writes_are_refused_while_the_disk_is_full),
         STAGE_TEST(test_writes_are_refused_while_the_journal_has_no_room),
         STAGE_TEST(test_a_commit_without_space_is_refused),
+        STAGE_TEST(test_a_file_that_cannot_be_saved_for_want_of_space_is_named),
         cmocka_unit_test(test_a_file_that_cannot_be_made_for_want_of_space_is_made_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
