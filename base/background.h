@@ -4,6 +4,9 @@
  * The loop asks; the thread works; the loop is told. Asking while the work is under way has it done once more, so who
  * works takes everything that waits by then, under a lock of its own.
  *
+ * For one piece of work that is asked for again and again, such as a sync; jobs that differ queue in a helper
+ * (helper.h), which is built on this.
+ *
  * Thread: the loop's, but for `work`.
  */
 #ifndef BASE_BACKGROUND_H

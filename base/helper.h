@@ -2,7 +2,8 @@
  * helper - a queue of jobs for one thread beside a loop: what would hold the loop up is done there, one after the
  * other.
  *
- * A job embeds its link, so asking does not allocate. While it is under way, what it works on is the thread's alone.
+ * It is a background (background.h) with a queue. A job embeds its link, so asking does not allocate. While it is under
+ * way, what it works on is the thread's alone.
  *
  * Thread: the loop's, but for `work`.
  */

@@ -3,6 +3,7 @@
  *
  * The scope alone is closed. Its records are copied out of the journal (kept.h), so that it does not hold up the
  * others, and its file is mended (mend.h): tried again after a second, then less and less often, up to once a minute.
+ * A file that is found damaged three times in a row is marked as such, and left alone until a person has looked.
  * Until that is done, or a restore has put another file in its place, nothing opens it and who comes is told to try
  * later.
  *

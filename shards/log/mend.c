@@ -238,11 +238,22 @@ static enum err look_for_marker(struct mend *mend)
     return err == ERR_OK ? ERR_DAMAGED : err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* It failed while the file was being made: there is no scope as yet. */
-static bool is_nothing(const struct mend *mend)
+/* ERR_NOT_FOUND: it failed while the file was being made, and there is no scope as yet. What cannot be told is no such
+ * answer, or an empty scope would be called one that has lost its file. */
+static enum err look_for_anything(struct mend *mend)
 {
-    return file_find(mend->path) == ERR_NOT_FOUND && mend_find(mend->path) == ERR_NOT_FOUND &&
-           kept_find(mend->data_dir, mend->name) == ERR_NOT_FOUND;
+    enum err err = file_find(mend->path);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+        return fail(mend, err, "the file", strerror(errno));
+    if (err == ERR_NOT_FOUND)
+        err = mend_find(mend->path);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+        return fail(mend, err, "its copy", strerror(errno));
+    if (err == ERR_NOT_FOUND)
+        err = kept_find(mend->data_dir, mend->name);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+        return fail(mend, err, "its records", strerror(errno));
+    return err;
 }
 
 static enum err find_fresh(struct mend *mend)
@@ -270,8 +281,12 @@ enum err mend_file(const char *data_dir, const struct scope_name *name, bool giv
     struct mend mend;
     mend_init(&mend, data_dir, name, ret_why);
     enum err err = look_for_marker(&mend);
-    if (err == ERR_OK && !is_nothing(&mend))
+    if (err == ERR_OK)
+        err = look_for_anything(&mend);
+    if (err == ERR_OK)
         err = replace_file(&mend, gives_up);
+    else if (err == ERR_NOT_FOUND)
+        err = ERR_OK;
     remove_with_wal(mend.part);
     mend_release(&mend);
     return err;

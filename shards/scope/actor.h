@@ -3,8 +3,8 @@
  *
  * Callbacks put requests into its inbox; a turn decides them, in order, in one SQLite transaction, and then gives each
  * session what it is owed. Work that takes longer than a turn is done on a helper thread, which has the file meanwhile:
- * the actor is away, and only its inbox grows. A failed commit closes the actor: its sessions are told to come back,
- * and the next one opens the file again. That is the only recovery there is, and each start uses it.
+ * the actor is away, and only its inbox grows. A file that fails closes the actor: its sessions are told to come back,
+ * and who comes next finds the file opened again, as at a start; what the disk failed at is mended first (rescue.h).
  *
  * Ownership: its shard's table. Thread: its shard.
  */
@@ -68,7 +68,7 @@ struct actor {
     struct feed feed; /* holds the kind and the file */
     struct list inbox;
     struct list channels, sessions;
-    struct list unsaved_link, due_link;
+    struct list unsaved_link, due_link; /* due: for a checkpoint */
     struct turn turn;
     struct job job;
     sqlite3 *abandoned; /* whose copying ends when it is back, or NULL */
@@ -78,7 +78,7 @@ struct actor {
     uint64_t unsaved_from; /* the journal's position before its first record since the file's last checkpoint */
     uint64_t unsaved_to;   /* and behind its last */
     int64_t save_after_us; /* a checkpoint that failed is not worth another try before */
-    enum err saved;        /* how the last one came out */
+    enum err saved;        /* how the last checkpoint came out */
     struct buf saved_why;
     enum err save_failed;    /* as was last said of it */
     int64_t save_failing_ms; /* since when, by the clock */

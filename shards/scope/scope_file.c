@@ -299,7 +299,7 @@ static enum err open_found(const char *path, const struct scope_name *name, cons
     }
     if (file->database.db != NULL && ret_why->len == 0)
         buf_printf(ret_why, "%s", sqlite3_errmsg(file->database.db));
-    scope_file_close(file);
+    scope_file_abandon(file);
     return err;
 }
 
@@ -362,7 +362,8 @@ void scope_file_close(struct scope_file *file)
 
 void scope_file_abandon(struct scope_file *file)
 {
-    sqlite3_db_config(file->database.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (file->database.db != NULL)
+        sqlite3_db_config(file->database.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     scope_file_close(file);
 }
 

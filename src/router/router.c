@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -99,13 +100,20 @@ static void name_socket(int fd, struct buf *ret_address)
     buf_printf(ret_address, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
+/* getaddrinfo cuts a number down to 16 bits, and takes none for 0. */
+static bool is_port(const char *text)
+{
+    size_t len = strlen(text);
+    return len >= 1 && len <= 5 && text[strspn(text, "0123456789")] == '\0' && atoi(text) <= UINT16_MAX;
+}
+
 int router_listen(const char *address, struct buf *ret_address, struct problems *problems)
 {
     const char *colon = strrchr(address, ':');
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    if (colon == NULL) {
-        problems_add(problems, "--listen %s: no port; write ADDR:PORT, such as 127.0.0.1:8080", address);
+    if (colon == NULL || !is_port(colon + 1)) {
+        problems_add(problems, "--listen %s: no port (0 to 65535); write ADDR:PORT, such as 127.0.0.1:8080", address);
         return -1;
     }
     bool is_bracketed = address[0] == '[' && colon > address + 1 && colon[-1] == ']';
@@ -114,7 +122,7 @@ int router_listen(const char *address, struct buf *ret_address, struct problems 
     int failed = getaddrinfo(*host == '\0' ? NULL : host, colon + 1, &hints, &found);
     int fd = failed != 0 ? -1 : bind_to(found);
     if (failed != 0)
-        problems_add(problems, "--listen %s: %s; write ADDR:PORT, such as 127.0.0.1:8080", address,
+        problems_add(problems, "--listen %s: %s; write ADDR:PORT with ADDR in numbers, such as 127.0.0.1:8080", address,
                      gai_strerror(failed));
     else if (fd < 0)
         problems_add(problems, "--listen %s: %s", address, strerror(errno));
