@@ -88,6 +88,13 @@ struct collection_of_records {
     size_t n;
 };
 
+static void add(struct collection_of_records *collected, const struct scoperecord *record)
+{
+    if ((collected->n & (collected->n + 1)) == 0) /* room doubles at 0, 1, 3, 7, ... */
+        collected->records = mem_resize(collected->records, (2 * collected->n + 1) * sizeof *collected->records);
+    collected->records[collected->n++] = *record;
+}
+
 static bool collect(void *arg, const struct reader_segment *segment, const struct record *record)
 {
     struct collection_of_records *collected = arg;
@@ -98,9 +105,7 @@ static bool collect(void *arg, const struct reader_segment *segment, const struc
     if (!scoperecord_read(record->payload, &scope) ||
         !slice_eq(scope.scope, slice_of(collected->name->text, collected->name->len)))
         return true;
-    if ((collected->n & (collected->n + 1)) == 0) /* room doubles at 0, 1, 3, 7, ... */
-        collected->records = mem_resize(collected->records, (2 * collected->n + 1) * sizeof *collected->records);
-    collected->records[collected->n++] = scope;
+    add(collected, &scope);
     return true;
 }
 
@@ -127,6 +132,33 @@ bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name 
     free(collected.records);
     reader_close(&reader);
     buf_release(&dir);
+    return ok;
+}
+
+/* The file that is there may be one whose name was never durable, or one that a power cut brought back: it is written
+ * anew in any case. */
+bool kept_add(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n,
+              struct problems *problems)
+{
+    struct collection_of_records kept = {.name = name, .to = UINT64_MAX};
+    struct reader reader;
+    char *dir = kept_dir(data_dir, name);
+    bool ok = reader_open(&reader, dir, problems) && reader_walk(&reader, collect, &kept);
+    struct scoperecord last = kept.n == 0 ? (struct scoperecord){0} : kept.records[kept.n - 1];
+    if (ok && reader_state(&reader) != READER_WHOLE) {
+        problems_add(problems, "%s: the records of %s that are kept cannot be read", dir, name->text);
+        ok = false;
+    }
+    for (size_t i = 0; ok && i < n; i++)
+        if (records[i].incarnation != last.incarnation || records[i].tx > last.tx)
+            add(&kept, &records[i]);
+    if (ok && kept_write(data_dir, name, kept.records, kept.n) != ERR_OK) {
+        problems_add(problems, "%s: its records cannot be kept: %s", name->text, strerror(errno));
+        ok = false;
+    }
+    free(kept.records);
+    reader_close(&reader);
+    free(dir);
     return ok;
 }
 

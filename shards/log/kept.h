@@ -28,6 +28,11 @@ enum err kept_find(const char *data_dir, const struct scope_name *name);
 /* Keeps these records, durably. On failure errno says more. */
 enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n);
 
+/* Keeps these, too: the latest ones that a journal holds, of which some may be kept already. False, with a problem
+ * added. */
+bool kept_add(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n,
+              struct problems *problems);
+
 /* Keeps what the journal of a shard that runs holds of the scope in front of position `to`, all of which is durable;
  * its segments from `from` on must stay. False, with a problem added. */
 bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name *name, uint64_t from, uint64_t to,

@@ -138,8 +138,8 @@ static bool replay_scope(struct replay *replay, const struct history *history)
 {
     struct target target;
     enum err kept = kept_find(replay->data_dir, &history->name);
-    if (kept == ERR_OK)
-        return true; /* all of them are, and the file is not to be touched */
+    if (kept == ERR_OK) /* and the file is not to be touched */
+        return kept_add(replay->data_dir, &history->name, history->records, history->n, replay->problems);
     if (kept != ERR_NOT_FOUND) {
         problems_add(replay->problems, "%s: whether records of it were kept cannot be told: %s", history->name.text,
                      strerror(errno));
