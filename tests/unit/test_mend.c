@@ -272,6 +272,27 @@ static void test_a_start_goes_on_mending_a_file_of_which_nothing_is_kept(void **
     buf_release(&why);
 }
 
+/* The first two of its records were kept, the file was used again, and then a power cut brought them back. */
+static void test_what_the_journal_holds_is_kept_with_what_was_kept_before(void **state)
+{
+    struct world *world = *state;
+    struct scoperecord records[2];
+    struct buf part = with(&world->places[0], ".part");
+    size_t n = 0;
+    for (size_t i = 0; n < 2; i++)
+        if (world->transactions[i].place == 0)
+            assert_true(scoperecord_read(buf_slice(&world->transactions[i].payload), &records[n++]));
+    world_put(world, 1);
+    assert_int_equal(kept_write(world->data.text, &world->places[0].name, records, n), ERR_OK);
+    world_put_journal(world, world->n);
+    assert_int_equal(mkdir(part.data, 0700), 0); /* in the way of mending */
+    world_replay(world);
+    assert_int_equal(rmdir(part.data), 0);
+    mend(world);
+    place_check(&world->places[0], world->places[0].n);
+    buf_release(&part);
+}
+
 /* Of records that may be there, the file is not to be made without. */
 static void test_whether_any_are_kept_must_be_known(void **state)
 {
@@ -335,6 +356,7 @@ int main(void)
         WORLD_TEST(test_a_file_that_cannot_be_read_is_tried_again),
         WORLD_TEST(test_a_copy_while_nothing_is_kept_is_not_trusted),
         WORLD_TEST(test_a_start_goes_on_mending_a_file_of_which_nothing_is_kept),
+        WORLD_TEST(test_what_the_journal_holds_is_kept_with_what_was_kept_before),
         WORLD_TEST(test_whether_any_are_kept_must_be_known),
         WORLD_TEST(test_what_was_not_kept_whole_is_not_there),
     };
