@@ -144,7 +144,9 @@ bool kept_add(const char *data_dir, const struct scope_name *name, const struct 
     struct reader reader;
     char *dir = kept_dir(data_dir, name);
     bool ok = reader_open(&reader, dir, problems) && reader_walk(&reader, collect, &kept);
-    struct scoperecord last = kept.n == 0 ? (struct scoperecord){0} : kept.records[kept.n - 1];
+    struct scoperecord last = {0};
+    if (kept.n > 0)
+        last = kept.records[kept.n - 1];
     if (ok && reader_state(&reader) != READER_WHOLE) {
         problems_add(problems, "%s: the records of %s that are kept cannot be read", dir, name->text);
         ok = false;
