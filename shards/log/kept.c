@@ -57,6 +57,15 @@ enum err kept_find(const char *data_dir, const struct scope_name *name)
     return err;
 }
 
+/* What is there already stays: a write that is torn would leave records of nobody. */
+static enum err write_name(const char *path, struct slice name)
+{
+    struct buf text = {0};
+    bool is_there = file_read(path, ROUTE_SCOPE_MAX, &text) == ERR_OK && slice_eq(buf_slice(&text), name);
+    buf_release(&text);
+    return is_there ? ERR_OK : file_write(path, name);
+}
+
 /* The segment gets its name last, when all else is durable. */
 enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n)
 {
@@ -66,7 +75,7 @@ enum err kept_write(const char *data_dir, const struct scope_name *name, const s
     kept_encode(&bytes, records, n);
     enum err err = dir_make(dir);
     if (err == ERR_OK)
-        err = file_write(scope, slice_of(name->text, name->len));
+        err = write_name(scope, slice_of(name->text, name->len));
     if (err == ERR_OK)
         err = file_write(part, buf_slice(&bytes));
     if (err == ERR_OK)
