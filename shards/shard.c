@@ -291,7 +291,7 @@ static bool save(struct shard *shard, struct actor *actor, uint64_t *n_here, uin
 
 static bool can_save(const struct actor *actor, int64_t now_us)
 {
-    return !actor->is_away && !list_is_empty(&actor->unsaved_link) && actor->save_after_us <= now_us;
+    return !actor_is_busy(actor) && !list_is_empty(&actor->unsaved_link) && actor->save_after_us <= now_us;
 }
 
 /* Those with much in their write-ahead log, and those that close. */

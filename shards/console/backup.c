@@ -144,7 +144,7 @@ static void say_percent(struct backup *backup, int left, int total)
 static bool copy(struct backup *backup)
 {
     int left, total;
-    if (backup->actor->is_away)
+    if (actor_is_busy(backup->actor))
         return false; /* it brings a turn when it is back */
     int code = scope_file_copy(backup->actor->feed.file, PAGES_A_TURN, &left, &total);
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
@@ -229,7 +229,7 @@ static bool begin_copy(struct backup *backup)
 static bool open_file(struct backup *backup)
 {
     struct actor *actor = backup->actor;
-    if (actor->is_away)
+    if (actor_is_busy(actor))
         return false; /* it brings a turn when it is back */
     if (!actor_open(actor))
         return give_up(backup, "the scope's file cannot be opened; see skerry status and the server's log");

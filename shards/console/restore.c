@@ -185,11 +185,11 @@ static bool wait_for_go(struct restore *restore)
 /* From here on the scope is closed, and what has begun is brought to its end. */
 static bool close_scope(struct restore *restore)
 {
-    if (restore->actor->is_away)
+    if (actor_is_busy(restore->actor))
         return false; /* it brings a turn when it is back */
     if (restore->file.why.len > 0)
         return give_up(restore);
-    if (restore->actor->is_away)
+    if (actor_is_busy(restore->actor))
         return false; /* it brings a turn when it is back */
     restore->errand.must_end = true;
     restore->file.known_head = actor_suspend(restore->actor);

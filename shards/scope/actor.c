@@ -506,9 +506,14 @@ bool actor_save(struct actor *actor)
     return list_is_empty(&actor->unsaved_link);
 }
 
+bool actor_is_busy(const struct actor *actor)
+{
+    return actor->is_away || actor->chore != CHORE_NONE;
+}
+
 void actor_begin_save(struct actor *actor)
 {
-    assert(!actor->is_away && actor->feed.file != NULL);
+    assert(!actor_is_busy(actor) && actor->feed.file != NULL);
     send_away(actor, CHORE_SAVE);
 }
 

@@ -134,6 +134,9 @@ void actor_begin_save(struct actor *actor);
  * before it is durable: it is closed, to be opened again, and who is attached has to come back. */
 void actor_break(struct actor *actor, uint64_t position);
 
+/* Its file or its turn is a helper thread's, or the turn has come back and is not ended yet. */
+bool actor_is_busy(const struct actor *actor);
+
 /* So many pages of its file wait for a checkpoint that it should get one; or the last one has failed. */
 bool actor_is_heavy(const struct actor *actor);
 
