@@ -277,7 +277,7 @@ static void search(struct job *job)
 /* One that somebody is opening is admitted when that fails. */
 static void readmit_marked(struct rescue *rescue, struct actor *actor)
 {
-    if (actor->patient != NULL || actor->is_away || actor->is_suspended || actor->feed.file != NULL)
+    if (actor->patient != NULL || actor_is_busy(actor) || actor->is_suspended || actor->feed.file != NULL)
         return;
     struct patient *patient = admit(rescue, actor, "start", PATIENT_DAMAGED);
     if (!is_marked(patient)) { /* any more */
