@@ -100,14 +100,26 @@ enum err dir_sync(const char *path)
     return sync_opened(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
+char *dir_of(const char *path)
+{
+    char *copy = mem_dup(slice_str(path)), *dir = mem_dup(slice_str(dirname(copy)));
+    free(copy);
+    return dir;
+}
+
 enum err dir_sync_of(const char *path)
 {
-    char *copy = mem_dup(slice_str(path));
-    enum err err = dir_sync(dirname(copy));
+    char *dir = dir_of(path);
+    enum err err = dir_sync(dir);
     int saved_errno = errno;
-    free(copy);
+    free(dir);
     errno = saved_errno;
     return err;
+}
+
+enum err file_remove(const char *path)
+{
+    return unlink(path) == 0 || errno == ENOENT ? ERR_OK : ERR_IO;
 }
 
 /* Syncs the entry of one that is there too: its maker may have died before that, or failed. But it may lie in a folder

@@ -19,6 +19,12 @@ enum err file_read(const char *path, size_t max, struct buf *ret);
  * more. */
 enum err file_write(const char *path, struct slice bytes);
 
+/* Removes the file; one that is not there is no trouble. On failure errno says more. */
+enum err file_remove(const char *path);
+
+/* The folder that `path` is in. The caller frees it. */
+char *dir_of(const char *path);
+
 /* Makes the folder `path`, in one that is there, unless it is there itself. Its entry is durable. On failure errno says
  * more. */
 enum err dir_make(const char *path);

@@ -169,7 +169,7 @@ static bool remove_marker(struct replacement *replacement)
 {
     struct buf marker = {0};
     buf_printf(&marker, "%s" SCOPE_FILE_DAMAGED, replacement->path);
-    bool ok = unlink(marker.data) == 0 || errno == ENOENT || fail(replacement, marker.data, strerror(errno));
+    bool ok = file_remove(marker.data) == ERR_OK || fail(replacement, marker.data, strerror(errno));
     buf_release(&marker);
     return ok;
 }
@@ -232,7 +232,7 @@ static bool move_kept(struct replacement *replacement)
 
 static bool replace(struct replacement *replacement)
 {
-    char *dir = mem_dup(slice_of(replacement->path, (size_t)(strrchr(replacement->path, '/') - replacement->path)));
+    char *dir = dir_of(replacement->path);
     bool ok = dir_make(dir) == ERR_OK || fail(replacement, dir, strerror(errno));
     ok = ok && keep_old(replacement) && part_with_wal(replacement);
     if (ok && rename(replacement->fresh, replacement->path) < 0)

@@ -43,7 +43,7 @@ char *spool_begin(const char *data_dir, unsigned shard)
 
 char *spool_begin_beside(const char *path)
 {
-    char *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path))), *spool = NULL;
+    char *dir = dir_of(path), *spool = NULL;
     enum err err = dir_make(dir);
     free(dir);
     if (err != ERR_OK)

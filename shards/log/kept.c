@@ -13,16 +13,16 @@
 
 static const char SCOPE[] = "scope", SEGMENT[] = "000001.journal", PART[] = "part";
 
-void kept_encode(struct buf *out, const struct scoperecord *records, size_t n)
+void kept_encode(struct buf *out, const struct scoperecords *records)
 {
     struct segment_header header = {.generation = 1};
     segment_header_write(buf_reserve(out, SEGMENT_HEADER), &header);
     out->len += SEGMENT_HEADER;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < records->n; i++) {
         size_t at = out->len;
         buf_reserve(out, RECORD_HEADER);
         out->len += RECORD_HEADER;
-        scoperecord_write(out, &records[i]);
+        scoperecord_write(out, &records->of[i]);
         size_t payload_len = out->len - at - RECORD_HEADER, len = record_len(payload_len);
         buf_reserve(out, at + len - out->len);
         out->len = at + len;
@@ -67,12 +67,12 @@ static enum err write_name(const char *path, struct slice name)
 }
 
 /* The segment gets its name last, when all else is durable. */
-enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n)
+enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecords *records)
 {
     struct buf bytes = {0};
     char *dir = kept_dir(data_dir, name);
     char *scope = join(dir, SCOPE), *part = join(dir, PART), *segment = join(dir, SEGMENT);
-    kept_encode(&bytes, records, n);
+    kept_encode(&bytes, records);
     enum err err = dir_make(dir);
     if (err == ERR_OK)
         err = write_name(scope, slice_of(name->text, name->len));
@@ -90,23 +90,15 @@ enum err kept_write(const char *data_dir, const struct scope_name *name, const s
 
 /* Out of a journal that is in use. */
 
-struct collection_of_records {
+struct collection {
     const struct scope_name *name;
     uint64_t to;
-    struct scoperecord *records;
-    size_t n;
+    struct scoperecords records;
 };
-
-static void add(struct collection_of_records *collected, const struct scoperecord *record)
-{
-    if ((collected->n & (collected->n + 1)) == 0) /* room doubles at 0, 1, 3, 7, ... */
-        collected->records = mem_resize(collected->records, (2 * collected->n + 1) * sizeof *collected->records);
-    collected->records[collected->n++] = *record;
-}
 
 static bool collect(void *arg, const struct reader_segment *segment, const struct record *record)
 {
-    struct collection_of_records *collected = arg;
+    struct collection *collected = arg;
     struct scoperecord scope;
     (void)segment;
     if (record->position >= collected->to)
@@ -114,14 +106,22 @@ static bool collect(void *arg, const struct reader_segment *segment, const struc
     if (!scoperecord_read(record->payload, &scope) ||
         !slice_eq(scope.scope, slice_of(collected->name->text, collected->name->len)))
         return true;
-    add(collected, &scope);
+    scoperecords_add(&collected->records, &scope);
     return true;
+}
+
+static bool write_collected(const char *data_dir, const struct collection *collected, struct problems *problems)
+{
+    bool ok = kept_write(data_dir, collected->name, &collected->records) == ERR_OK;
+    if (!ok)
+        problems_add(problems, "%s: its records cannot be kept: %s", collected->name->text, strerror(errno));
+    return ok;
 }
 
 bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name *name, uint64_t from, uint64_t to,
                   size_t *ret_n, struct problems *problems)
 {
-    struct collection_of_records collected = {.name = name, .to = to};
+    struct collection collected = {.name = name, .to = to};
     struct reader reader;
     struct buf dir = {0};
     buf_printf(&dir, "%s/journal/%u", data_dir, shard);
@@ -133,12 +133,9 @@ bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name 
         if (!ok)
             problems_add(problems, "%s: cannot be read up to position %llu", dir.data, (unsigned long long)to);
     }
-    if (ok && kept_write(data_dir, name, collected.records, collected.n) != ERR_OK) {
-        problems_add(problems, "%s: its records cannot be kept: %s", name->text, strerror(errno));
-        ok = false;
-    }
-    *ret_n = collected.n;
-    free(collected.records);
+    ok = ok && write_collected(data_dir, &collected, problems);
+    *ret_n = collected.records.n;
+    scoperecords_release(&collected.records);
     reader_close(&reader);
     buf_release(&dir);
     return ok;
@@ -146,28 +143,25 @@ bool kept_collect(const char *data_dir, unsigned shard, const struct scope_name 
 
 /* The file that is there may be one whose name was never durable, or one that a power cut brought back: it is written
  * anew in any case. */
-bool kept_add(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n,
+bool kept_add(const char *data_dir, const struct scope_name *name, const struct scoperecords *records,
               struct problems *problems)
 {
-    struct collection_of_records kept = {.name = name, .to = UINT64_MAX};
+    struct collection kept = {.name = name, .to = UINT64_MAX};
     struct reader reader;
     char *dir = kept_dir(data_dir, name);
     bool ok = reader_open(&reader, dir, problems) && reader_walk(&reader, collect, &kept);
     struct scoperecord last = {0};
-    if (kept.n > 0)
-        last = kept.records[kept.n - 1];
+    if (kept.records.n > 0)
+        last = kept.records.of[kept.records.n - 1];
     if (ok && reader_state(&reader) != READER_WHOLE) {
         problems_add(problems, "%s: the records of %s that are kept cannot be read", dir, name->text);
         ok = false;
     }
-    for (size_t i = 0; ok && i < n; i++)
-        if (records[i].incarnation != last.incarnation || records[i].tx > last.tx)
-            add(&kept, &records[i]);
-    if (ok && kept_write(data_dir, name, kept.records, kept.n) != ERR_OK) {
-        problems_add(problems, "%s: its records cannot be kept: %s", name->text, strerror(errno));
-        ok = false;
-    }
-    free(kept.records);
+    for (size_t i = 0; ok && i < records->n; i++)
+        if (records->of[i].incarnation != last.incarnation || records->of[i].tx > last.tx)
+            scoperecords_add(&kept.records, &records->of[i]);
+    ok = ok && write_collected(data_dir, &kept, problems);
+    scoperecords_release(&kept.records);
     reader_close(&reader);
     free(dir);
     return ok;
@@ -175,23 +169,16 @@ bool kept_add(const char *data_dir, const struct scope_name *name, const struct 
 
 /* The end. */
 
-static bool remove_file(const char *path)
-{
-    return unlink(path) == 0 || errno == ENOENT;
-}
-
 /* Between folders, so that a rename would not do: a power cut may leave a file in neither. */
 static bool copy(const char *from, const char *to)
 {
     struct buf bytes = {0};
-    char *dir = mem_dup(slice_of(to, (size_t)(strrchr(to, '/') - to)));
     enum err err = file_read(from, (size_t)1 << 40, &bytes);
     if (err == ERR_OK)
         err = file_write(to, buf_slice(&bytes));
     if (err == ERR_OK)
-        err = dir_sync(dir);
+        err = dir_sync_of(to);
     buf_release(&bytes);
-    free(dir);
     return err == ERR_OK || err == ERR_NOT_FOUND;
 }
 
@@ -199,9 +186,9 @@ enum err kept_end(const char *data_dir, const struct scope_name *name, const cha
 {
     char *dir = kept_dir(data_dir, name), *root = join(data_dir, "journal");
     char *scope = join(dir, SCOPE), *part = join(dir, PART), *segment = join(dir, SEGMENT);
-    bool ok = (to == NULL || copy(segment, to)) && remove_file(segment) &&
+    bool ok = (to == NULL || copy(segment, to)) && file_remove(segment) == ERR_OK &&
               (dir_sync(dir) == ERR_OK || errno == ENOENT); /* it must not come back, whatever becomes of the folder */
-    ok = ok && remove_file(part) && remove_file(scope) && (rmdir(dir) == 0 || errno == ENOENT);
+    ok = ok && file_remove(part) == ERR_OK && file_remove(scope) == ERR_OK && (rmdir(dir) == 0 || errno == ENOENT);
     enum err err = ok ? dir_sync(root) : ERR_IO;
     free(scope);
     free(part);

@@ -16,7 +16,7 @@
 #include "shards/log/scoperecord.h"
 
 /* Appends the records as one segment. */
-void kept_encode(struct buf *out, const struct scoperecord *records, size_t n);
+void kept_encode(struct buf *out, const struct scoperecords *records);
 
 /* DATA/journal/kept-HASH. The caller frees it. */
 char *kept_dir(const char *data_dir, const struct scope_name *name);
@@ -26,11 +26,11 @@ char *kept_dir(const char *data_dir, const struct scope_name *name);
 enum err kept_find(const char *data_dir, const struct scope_name *name);
 
 /* Keeps these records, durably. On failure errno says more. */
-enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n);
+enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecords *records);
 
 /* Keeps these, too: the latest ones that a journal holds, of which some may be kept already. False, with a problem
  * added. */
-bool kept_add(const char *data_dir, const struct scope_name *name, const struct scoperecord *records, size_t n,
+bool kept_add(const char *data_dir, const struct scope_name *name, const struct scoperecords *records,
               struct problems *problems);
 
 /* Keeps what the journal of a shard that runs holds of the scope in front of position `to`, all of which is durable;

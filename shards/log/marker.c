@@ -26,14 +26,9 @@ enum err marker_find(const char *path)
     return err;
 }
 
-static char *folder_of(const char *path)
-{
-    return mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
-}
-
 static void write_text(struct buf *text, const char *path, const struct scope_name *name, const char *why)
 {
-    char *slot = folder_of(path), *data = folder_of(slot);
+    char *slot = dir_of(path), *data = dir_of(slot);
     buf_printf(text,
                "%s: %s\n\n"
                "To put a backup in its place, while the server runs:\n"
@@ -53,7 +48,7 @@ static void write_text(struct buf *text, const char *path, const struct scope_na
 enum err marker_write(const char *path, const struct scope_name *name, const char *why)
 {
     struct buf text = {0};
-    char *marker = marker_of(path), *dir = folder_of(path);
+    char *marker = marker_of(path), *dir = dir_of(path);
     write_text(&text, path, name, why);
     enum err err = dir_make(dir);
     if (err == ERR_OK)

@@ -38,7 +38,7 @@ static void mend_init(struct mend *mend, const char *data_dir, const struct scop
                           .wal = with(path, "-wal"),
                           .part = with(path, ".part"),
                           .fresh = with(path, ".fresh"),
-                          .dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path))),
+                          .dir = dir_of(path),
                           .why = why};
 }
 
@@ -62,15 +62,10 @@ static enum err fail_sqlite(struct mend *mend, const char *what, int code)
     return fail(mend, err == ERR_INVALID ? ERR_DAMAGED : err, what, sqlite3_errstr(code));
 }
 
-static bool remove_file(const char *path)
-{
-    return unlink(path) == 0 || errno == ENOENT;
-}
-
 static bool remove_with_wal(const char *path)
 {
     char *wal = with(path, "-wal");
-    bool ok = remove_file(path) && remove_file(wal);
+    bool ok = file_remove(path) == ERR_OK && file_remove(wal) == ERR_OK;
     free(wal);
     return ok;
 }
@@ -192,8 +187,9 @@ static enum err make_ready(struct mend *mend)
 /* The WAL first: SQLite would take it for the new file's. */
 static enum err put_in_place(struct mend *mend)
 {
-    bool ok = remove_file(mend->wal) && dir_sync(mend->dir) == ERR_OK && rename(mend->fresh, mend->path) == 0 &&
-              dir_sync(mend->dir) == ERR_OK && kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
+    bool ok = file_remove(mend->wal) == ERR_OK && dir_sync(mend->dir) == ERR_OK &&
+              rename(mend->fresh, mend->path) == 0 && dir_sync(mend->dir) == ERR_OK &&
+              kept_end(mend->data_dir, mend->name, NULL) == ERR_OK;
     return ok ? ERR_OK : fail(mend, ERR_IO, mend->path, strerror(errno));
 }
 
@@ -203,8 +199,8 @@ static enum err begin(struct mend *mend)
 {
     enum err err = kept_find(mend->data_dir, mend->name);
     if (err == ERR_NOT_FOUND)
-        err = remove_file(mend->fresh) && dir_sync(mend->dir) == ERR_OK
-                  ? kept_write(mend->data_dir, mend->name, NULL, 0)
+        err = file_remove(mend->fresh) == ERR_OK && dir_sync(mend->dir) == ERR_OK
+                  ? kept_write(mend->data_dir, mend->name, &(struct scoperecords){0})
                   : ERR_IO;
     return err == ERR_OK ? ERR_OK : fail(mend, err, "its records", strerror(errno));
 }
@@ -303,7 +299,7 @@ enum err mend_find(const char *path)
 bool mend_forget(const char *path)
 {
     char *fresh = with(path, ".fresh");
-    bool ok = remove_file(fresh);
+    bool ok = file_remove(fresh) == ERR_OK;
     free(fresh);
     return ok;
 }

@@ -22,8 +22,7 @@
 struct history {
     struct table_node node;
     struct scope_name name;
-    struct scoperecord *records;
-    size_t n;
+    struct scoperecords records;
 };
 
 struct replay {
@@ -64,9 +63,7 @@ static bool collect(void *arg, const struct reader_segment *segment, const struc
                      replay->reader.dir, record->position);
         return false;
     }
-    if ((history->n & (history->n + 1)) == 0) /* room doubles at 0, 1, 3, 7, ... */
-        history->records = mem_resize(history->records, (2 * history->n + 1) * sizeof *history->records);
-    history->records[history->n++] = scope;
+    scoperecords_add(&history->records, &scope);
     replay->n_records++;
     return true;
 }
@@ -75,8 +72,8 @@ static bool collect(void *arg, const struct reader_segment *segment, const struc
 
 static bool apply_history(struct target *target, const struct history *history)
 {
-    for (size_t i = 0; i < history->n; i++)
-        if (!target_apply(target, &history->records[i]))
+    for (size_t i = 0; i < history->records.n; i++)
+        if (!target_apply(target, &history->records.of[i]))
             return false;
     return target_has_head(target);
 }
@@ -85,10 +82,10 @@ static bool apply_history(struct target *target, const struct history *history)
 static bool write_aside(const char *path, const struct history *history, const char *why)
 {
     struct buf kept = {0};
-    char *kept_path = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
+    char *kept_path = NULL, *dir = dir_of(path);
     if (asprintf(&kept_path, "%s" SCOPE_FILE_KEPT, path) < 0)
         abort();
-    kept_encode(&kept, history->records, history->n);
+    kept_encode(&kept, &history->records);
     bool ok = dir_make(dir) == ERR_OK && file_write(kept_path, buf_slice(&kept)) == ERR_OK &&
               marker_write(path, &history->name, why) == ERR_OK;
     buf_release(&kept);
@@ -128,7 +125,7 @@ static bool may_pass(int code)
 /* The disk fails at this file: the worker tries again and again to mend it. */
 static bool keep(struct replay *replay, const char *path, const struct history *history, const char *why)
 {
-    bool ok = kept_write(replay->data_dir, &history->name, history->records, history->n) == ERR_OK;
+    bool ok = kept_write(replay->data_dir, &history->name, &history->records) == ERR_OK;
     if (!ok)
         problems_add(replay->problems, "%s: %s, and its records cannot be kept: %s", path, why, strerror(errno));
     return ok;
@@ -139,7 +136,7 @@ static bool replay_scope(struct replay *replay, const struct history *history)
     struct target target;
     enum err kept = kept_find(replay->data_dir, &history->name);
     if (kept == ERR_OK) /* and the file is not to be touched */
-        return kept_add(replay->data_dir, &history->name, history->records, history->n, replay->problems);
+        return kept_add(replay->data_dir, &history->name, &history->records, replay->problems);
     if (kept != ERR_NOT_FOUND) {
         problems_add(replay->problems, "%s: whether records of it were kept cannot be told: %s", history->name.text,
                      strerror(errno));
@@ -166,7 +163,7 @@ static void free_histories(struct replay *replay)
     while ((node = table_any(&replay->histories)) != NULL) {
         struct history *history = TABLE_ITEM(node, struct history, node);
         table_remove(&replay->histories, node);
-        free(history->records);
+        scoperecords_release(&history->records);
         free(history);
     }
     table_release(&replay->histories);

@@ -1,5 +1,7 @@
 #include "shards/log/scoperecord.h"
 
+#include <stdlib.h>
+
 #include <assert.h>
 
 #include "base/byteorder.h"
@@ -41,4 +43,17 @@ bool scoperecord_read(struct slice payload, struct scoperecord *ret_record)
         .changes = slice_of(rest + 32, payload.len - FIXED - name_len),
     };
     return true;
+}
+
+void scoperecords_add(struct scoperecords *records, const struct scoperecord *record)
+{
+    if ((records->n & (records->n + 1)) == 0) /* room doubles at 0, 1, 3, 7, ... */
+        records->of = mem_resize(records->of, (2 * records->n + 1) * sizeof *records->of);
+    records->of[records->n++] = *record;
+}
+
+void scoperecords_release(struct scoperecords *records)
+{
+    free(records->of);
+    *records = (struct scoperecords){0};
 }

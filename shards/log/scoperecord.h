@@ -29,6 +29,15 @@ struct scoperecord {
     struct slice changes;
 };
 
+/* Records in order, which borrow from their payloads. Zeroed is none. */
+struct scoperecords {
+    struct scoperecord *of;
+    size_t n;
+};
+
+void scoperecords_add(struct scoperecords *records, const struct scoperecord *record);
+void scoperecords_release(struct scoperecords *records);
+
 void scoperecord_write(struct buf *buf, const struct scoperecord *record);
 
 /* Borrows from the payload. False if it is no such record. */

@@ -93,7 +93,7 @@ static struct segment *segment_create(struct writer *writer)
 /* What is left after a crash must be without a gap, so the removal is durable before the next one. */
 static bool segment_remove(struct writer *writer, struct segment *segment)
 {
-    if ((unlink(segment->path) < 0 && errno != ENOENT) || dir_sync(writer->dir) != ERR_OK)
+    if (file_remove(segment->path) != ERR_OK || dir_sync(writer->dir) != ERR_OK)
         return fail(writer, "remove");
     list_remove(&segment->link);
     writer->n_segments--;

@@ -37,7 +37,7 @@ static bool remove_wal(const char *path)
     char *wal = NULL;
     if (asprintf(&wal, "%s-wal", path) < 0)
         abort();
-    bool ok = unlink(wal) == 0 || errno == ENOENT;
+    bool ok = file_remove(wal) == ERR_OK;
     free(wal);
     return ok;
 }
@@ -77,7 +77,7 @@ static enum err publish(const char *fresh, const char *path, struct buf *ret_why
 static enum err create_file(const char *path, const struct scope_name *name, struct buf *ret_why)
 {
     struct database database;
-    char *fresh = NULL, *dir = mem_dup(slice_of(path, (size_t)(strrchr(path, '/') - path)));
+    char *fresh = NULL, *dir = dir_of(path);
     if (asprintf(&fresh, "%s.new", path) < 0)
         abort();
     enum err err = dir_make(dir);

@@ -290,3 +290,18 @@ void world_check_closed(struct world *world, size_t i, const char *reason)
     buf_release(&why);
     buf_release(&marker);
 }
+
+int world_set_up(void **state)
+{
+    struct world *world = mem_zero(1, sizeof *world);
+    world_open(world);
+    *state = world;
+    return 0;
+}
+
+int world_tear_down(void **state)
+{
+    world_close(*state);
+    free(*state);
+    return 0;
+}

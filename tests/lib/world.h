@@ -44,6 +44,10 @@ struct world {
 void world_open(struct world *world);
 void world_close(struct world *world);
 
+/* For cmocka: `state` is a world, opened; closed. */
+int world_set_up(void **state);
+int world_tear_down(void **state);
+
 /* Closes the scopes' files: the server has ended. */
 void world_stop(struct world *world);
 

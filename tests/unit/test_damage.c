@@ -21,22 +21,7 @@
 #include "tests/lib/rows.h"
 #include "tests/lib/world.h"
 
-#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
-static int set_up(void **state)
-{
-    struct world *world = mem_zero(1, sizeof *world);
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
+#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_set_up, world_tear_down)
 
 /* ---- damage ---- */
 

@@ -23,21 +23,6 @@
 
 static const int64_t NOW_MS = 1900000000000;
 
-static int set_up(void **state)
-{
-    struct world *world = mem_zero(1, sizeof *world);
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* ---- the command, run with its output caught ---- */
 
 struct result {
@@ -337,14 +322,14 @@ static void test_records_that_were_kept_are_not_given_up(void **state)
     struct scoperecord record;
     make_damaged(world, 2);
     assert_true(scoperecord_read(buf_slice(&world->transactions[0].payload), &record));
-    assert_int_equal(kept_write(world->data.text, &world->places[0].name, &record, 1), ERR_OK);
+    assert_int_equal(kept_write(world->data.text, &world->places[0].name, &(struct scoperecords){&record, 1}), ERR_OK);
     repair(world, &result);
     problems_release(&result.notes);
     assert_int_equal(kept_find(world->data.text, &world->places[0].name), ERR_NOT_FOUND);
     assert_true(has_note(world, 0, "a"));
 }
 
-#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_set_up, world_tear_down)
 
 int main(void)
 {

@@ -33,13 +33,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* Keeps the records of scope 0 from number `first` on, as a worker does: out of a journal. */
 static void keep_from(struct world *world, size_t first)
 {
@@ -283,7 +276,7 @@ static void test_what_the_journal_holds_is_kept_with_what_was_kept_before(void *
         if (world->transactions[i].place == 0)
             assert_true(scoperecord_read(buf_slice(&world->transactions[i].payload), &records[n++]));
     world_put(world, 1);
-    assert_int_equal(kept_write(world->data.text, &world->places[0].name, records, n), ERR_OK);
+    assert_int_equal(kept_write(world->data.text, &world->places[0].name, &(struct scoperecords){records, n}), ERR_OK);
     world_put_journal(world, world->n);
     assert_int_equal(mkdir(part.data, 0700), 0); /* in the way of mending */
     world_replay(world);
@@ -338,7 +331,7 @@ static void test_what_was_not_kept_whole_is_not_there(void **state)
     free(dir);
 }
 
-#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, world_tear_down)
 
 int main(void)
 {
