@@ -34,6 +34,7 @@
     X(SHARD_FRAMES_DROPPED, "skerry_shard_frames_dropped_total", "counter", "undecodable frames of clients")           \
     X(SHARD_COMMITTED, "skerry_shard_committed_total", "counter", "transactions committed")                            \
     X(SHARD_REJECTED, "skerry_shard_rejected_total", "counter", "transactions rejected")                               \
+    X(SHARD_SQL_FAILURES, "skerry_shard_sql_failures_total", "counter", "times that SQL of the app failed")            \
     X(SHARD_REFUSED, "skerry_shard_refused_total", "counter", "transactions put off undecided: no room, no journal")   \
     X(SHARD_REPLAYED, "skerry_shard_replayed_total", "counter", "receipts sent again")                                 \
     X(SHARD_RESETS, "skerry_shard_resets_total", "counter", "resets sent, refusals included")                          \

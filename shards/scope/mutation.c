@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "shards/scope/failure.h"
 #include "shards/scope/row.h"
 
 /* What a column gets: what the client sent, or what a rule or a default made. */
@@ -26,6 +27,13 @@ struct step {
 };
 
 static const char *const OP_NAMES[] = {[OP_INSERT] = "insert", [OP_UPDATE] = "update", [OP_DELETE] = "delete"};
+
+/* The client is told nothing internal. */
+static void fail(struct outcome *outcome, const char *why)
+{
+    outcome_reject(outcome, REJECT_EXECUTE_FAILED, "mutation failed");
+    buf_printf(&outcome->why, "%s", why);
+}
 
 static enum err judge(struct scope_file *file, int code, struct outcome *outcome)
 {
@@ -51,7 +59,7 @@ static enum err judge(struct scope_file *file, int code, struct outcome *outcome
     case SQLITE_NOMEM:
         return database_err(code);
     default:
-        outcome_reject(outcome, REJECT_EXECUTE_FAILED, "mutation failed");
+        fail(outcome, sqlite3_errmsg(file->database.db));
         return ERR_OK;
     }
 }
@@ -62,7 +70,7 @@ enum err mutation_judge(struct scope_file *file, int code, struct outcome *outco
     if (err != ERR_OK || scope_file_is_in_transaction(file))
         return err;
     if (!outcome->is_rejected)
-        outcome_reject(outcome, REJECT_EXECUTE_FAILED, "mutation failed");
+        fail(outcome, "the turn's transaction was rolled back");
     return ERR_ABORTED; /* what the others of the turn wrote is gone too */
 }
 
@@ -329,6 +337,15 @@ static enum err run_op(struct scope_file *file, const struct collection *collect
     return err;
 }
 
+static void log_failure(const struct scope_file *file, const struct collection *collection, enum op_type type,
+                        const struct outcome *outcome)
+{
+    struct buf what = {0};
+    buf_printf(&what, "op=%s:%s", collection->def->name, OP_NAMES[type]);
+    failure_log(file, outcome, what.data);
+    buf_release(&what);
+}
+
 enum err mutation_run(struct scope_file *file, const struct frame *frame, struct outcome *outcome)
 {
     struct ops ops = frame->mut.ops;
@@ -338,5 +355,7 @@ enum err mutation_run(struct scope_file *file, const struct frame *frame, struct
     enum err err = ERR_OK;
     while (err == ERR_OK && !outcome->is_rejected && ops_next(&ops, &op))
         err = run_op(file, collection, name, &op, outcome);
+    if (outcome->why.len > 0)
+        log_failure(file, collection, op.type, outcome);
     return err;
 }
