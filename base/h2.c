@@ -176,10 +176,13 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    struct h2 *h2 = arg;
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && h2->handlers->on_pong != NULL)
+        h2->handlers->on_pong(h2->arg);
     if (stream == NULL)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-        on_request(arg, stream);
+        on_request(h2, stream);
     bool may_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
     if (may_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
         h2_stream_finish(stream);
@@ -370,6 +373,12 @@ void h2_stream_abort(struct h2_stream *stream)
     stream->out.len = stream->sent = 0;
     stream->finished = true;
     tell_end(stream);
+}
+
+void h2_ping(struct h2 *h2)
+{
+    if (!h2->lost)
+        nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
 }
 
 /* Frames what waits, up to a batch. False when there was nothing. */

@@ -140,7 +140,8 @@ static void on_lost(void *arg)
     link->is_lost = true; /* freed in the turn */
 }
 
-static const struct h2_handlers HANDLERS = {on_open, on_data, on_end, on_lost};
+static const struct h2_handlers HANDLERS = {
+    .on_open = on_open, .on_data = on_data, .on_end = on_end, .on_lost = on_lost};
 
 static void resume_accepting(void *arg)
 {

@@ -72,8 +72,14 @@ static bool keep(struct backup *backup, const char *sum, struct problems *proble
 static bool fetch(struct backup *backup, const struct console_options *options, struct problems *problems)
 {
     char sum[CHECKSUM_TEXT], *path = shard_call_path("backup", &options->scope);
-    struct shard_call call = {
-        .run_dir = options->run_dir, .path = path, .arg = backup, .on_line = on_line, .on_bytes = on_bytes};
+    struct shard_call call = {.run_dir = options->run_dir,
+                              .path = path,
+                              .patience_ms = SHARD_PATIENCE_MS,
+                              .is_long = true,
+                              .if_lost = "there is no copy; run skerry backup again",
+                              .arg = backup,
+                              .on_line = on_line,
+                              .on_bytes = on_bytes};
     bool ok = shard_call_run(&call, 0, problems);
     free(path);
     checksum_end(backup->checksum, sum);

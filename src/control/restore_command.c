@@ -21,6 +21,8 @@ static const char ABOUT[] =
     "be of a scope of the same app and kind; another id is fine. Clients that are there have to come back, and every\n"
     "client gets a reset: what was confirmed after the backup is gone. The old file is kept beside the scope's.";
 
+#define IF_LOST "the scope was restored or not, never half; run skerry restore again"
+
 struct restore {
     const struct console_options *options;
     struct problems *problems;
@@ -118,15 +120,21 @@ static void print_answer(const struct restore *restore)
 static bool send_file(struct restore *restore)
 {
     char *path = shard_call_path("restore", &restore->options->scope);
-    struct shard_call call = {
-        .run_dir = restore->options->run_dir, .path = path, .arg = restore, .on_line = on_line, .send = send_some};
+    struct shard_call call = {.run_dir = restore->options->run_dir,
+                              .path = path,
+                              .patience_ms = SHARD_PATIENCE_MS,
+                              .is_long = true,
+                              .if_lost = IF_LOST,
+                              .arg = restore,
+                              .on_line = on_line,
+                              .send = send_some};
     restore->checksum = checksum_new();
     bool ok = shard_call_run(&call, 0, restore->problems) && !restore->has_failed && !restore->is_bad;
     free(path);
     if (restore->has_terminal)
         fprintf(stderr, "\r\033[K");
     if (ok && restore->answer == NULL) {
-        fail(restore, "the server went away before it had answered; skerry restore can be run again");
+        fail(restore, "the server went away before it had answered; " IF_LOST);
         ok = false;
     }
     if (ok)

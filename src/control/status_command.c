@@ -12,8 +12,6 @@
 #include "src/control/console_options.h"
 #include "src/control/shard_call.h"
 
-enum { PATIENCE_MS = 10000 };
-
 static const char ABOUT[] = "Says how a running server is: a line for each shard, and each scope that is in trouble.\n"
                             "The exit status is 1 if something is.";
 
@@ -29,8 +27,11 @@ static cJSON *ask(const char *run_dir, unsigned shard)
 {
     cJSON *answer = NULL;
     struct problems problems = {0};
-    struct shard_call call = {
-        .run_dir = run_dir, .path = "/status", .patience_ms = PATIENCE_MS, .arg = &answer, .on_line = keep_answer};
+    struct shard_call call = {.run_dir = run_dir,
+                              .path = "/status",
+                              .patience_ms = SHARD_PATIENCE_MS,
+                              .arg = &answer,
+                              .on_line = keep_answer};
     if (!shard_call_run(&call, shard, &problems)) {
         cJSON_Delete(answer);
         answer = cJSON_CreateObject();
