@@ -9,6 +9,7 @@
 #include "proto/mp.h"
 #include "shards/scope/bookkeeping.h"
 #include "shards/scope/kind_check.h"
+#include "shards/scope/kind_trial.h"
 
 /* Appends a name as an SQL identifier. */
 static void quote(struct buf *buf, const char *name)
@@ -307,27 +308,68 @@ static void judge(struct kind *kind, const struct app *app, struct database *dat
     kind_check_sql(kind, app, database, problems);
 }
 
-struct kind *kind_load(const struct app *app, const struct app_kind *def, struct problems *problems)
+/* Without a limit nothing is tried. */
+static enum err open_blank(const struct kind *kind, int64_t limit_ms, struct database *database, struct buf *ret_why)
+{
+    enum err err = database_open(database, ":memory:", true, ret_why);
+    if (err != ERR_OK)
+        return err;
+    if (limit_ms > 0)
+        trial_bound(database);
+    err = bookkeeping_create(database, ret_why);
+    if (err == ERR_OK)
+        err = migrations_apply(&kind->migrations, database, limit_ms, ret_why);
+    if (err != ERR_OK)
+        database_close(database);
+    return err;
+}
+
+static void run_migrations(struct kind *kind, const struct app *app, int64_t limit_ms, struct database *database,
+                           struct problems *problems)
+{
+    struct buf why = {0}, hint = {0};
+    enum err err = open_blank(kind, limit_ms, database, &why);
+    if (limit_ms > 0)
+        trial_explain(err, limit_ms, &hint);
+    if (err != ERR_OK)
+        problems_add(problems, "%s/%s/%.*s%s%.*s", app->dir, kind->def->migrations, (int)why.len, why.data,
+                     hint.len > 0 ? ": it " : "", (int)hint.len, hint.data == NULL ? "" : hint.data);
+    buf_release(&why);
+    buf_release(&hint);
+}
+
+static struct kind *load(const struct app *app, const struct app_kind *def, int64_t limit_ms, struct problems *problems)
 {
     struct kind *kind = mem_zero(1, sizeof *kind);
     struct database database = {0};
-    struct buf why = {0};
     size_t before = problems->n;
     kind->def = def;
     migrations_load(&kind->migrations, app->dir, def->migrations, problems);
-    if (problems->n == before && kind_open_blank(kind, &database, &why) != ERR_OK)
-        problems_add(problems, "%s/%s/%.*s", app->dir, def->migrations, (int)why.len, why.data);
     if (problems->n == before)
+        run_migrations(kind, app, limit_ms, &database, problems);
+    if (problems->n == before) {
         judge(kind, app, &database, problems);
+        if (limit_ms > 0)
+            kind_trial(kind, app, &database, limit_ms, problems);
+    }
     if (problems->n == before)
         load_tables(kind, &database);
     if (database.db != NULL)
         database_close(&database);
-    buf_release(&why);
     if (problems->n == before)
         return kind;
     kind_free(kind);
     return NULL;
+}
+
+struct kind *kind_load(const struct app *app, const struct app_kind *def, struct problems *problems)
+{
+    return load(app, def, 0, problems);
+}
+
+void kind_try(const struct app *app, const struct app_kind *def, int64_t limit_ms, struct problems *problems)
+{
+    kind_free(load(app, def, limit_ms, problems));
 }
 
 static void collection_release(struct collection *collection)
@@ -368,15 +410,7 @@ void kind_free(struct kind *kind)
 
 enum err kind_open_blank(const struct kind *kind, struct database *database, struct buf *ret_why)
 {
-    enum err err = database_open(database, ":memory:", true, ret_why);
-    if (err != ERR_OK)
-        return err;
-    err = bookkeeping_create(database, ret_why);
-    if (err == ERR_OK)
-        err = migrations_apply(&kind->migrations, database, ret_why);
-    if (err != ERR_OK)
-        database_close(database);
-    return err;
+    return open_blank(kind, 0, database, ret_why);
 }
 
 sqlite3_stmt *collection_prepare(const struct collection *collection, enum collection_sql which,

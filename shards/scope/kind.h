@@ -87,6 +87,10 @@ struct kind {
 struct kind *kind_load(const struct app *app, const struct app_kind *def, struct problems *problems);
 void kind_free(struct kind *kind);
 
+/* Judges it as a load does. Besides, each migration, rule and statement must come to its end within `limit_ms` in an
+ * empty scope. */
+void kind_try(const struct app *app, const struct app_kind *def, int64_t limit_ms, struct problems *problems);
+
 /* Opens an empty database of this kind in memory: what a scope looks like that has no file yet. */
 enum err kind_open_blank(const struct kind *kind, struct database *database, struct buf *ret_why);
 

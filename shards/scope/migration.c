@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/file.h"
 
@@ -150,13 +151,15 @@ static enum err remember(struct database *database, const struct migration *migr
     return code == SQLITE_OK ? ERR_OK : database_err(code);
 }
 
-static enum err apply_one(const struct migration *migration, size_t number, struct database *database,
+static enum err apply_one(const struct migration *migration, size_t number, struct database *database, int64_t limit_ms,
                           struct buf *ret_why)
 {
     enum err err = database_run(database, SQL_OURS, "BEGIN IMMEDIATE", ret_why);
     if (err != ERR_OK)
         return err;
+    database->until_us = limit_ms == 0 ? 0 : clock_mono_us() + limit_ms * 1000;
     err = database_run(database, SQL_MIGRATION, migration->sql, ret_why);
+    database->until_us = 0;
     if (err == ERR_OK)
         err = remember(database, migration, number);
     if (err == ERR_OK)
@@ -166,13 +169,14 @@ static enum err apply_one(const struct migration *migration, size_t number, stru
     return err;
 }
 
-enum err migrations_apply(const struct migrations *migrations, struct database *database, struct buf *ret_why)
+enum err migrations_apply(const struct migrations *migrations, struct database *database, int64_t limit_ms,
+                          struct buf *ret_why)
 {
     size_t applied = 0;
     enum err err = count_applied(migrations, database, &applied, ret_why);
     for (size_t i = applied; err == ERR_OK && i < migrations->n; i++) {
         struct buf why = {0};
-        err = apply_one(&migrations->items[i], i + 1, database, &why);
+        err = apply_one(&migrations->items[i], i + 1, database, limit_ms, &why);
         if (err != ERR_OK)
             buf_printf(ret_why, "%s: %.*s", migrations->items[i].name, (int)why.len, why.data == NULL ? "" : why.data);
         buf_release(&why);

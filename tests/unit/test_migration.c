@@ -65,7 +65,7 @@ static enum err apply(struct bench *bench)
 {
     assert_true(load(bench));
     bench->why.len = 0;
-    return migrations_apply(&bench->migrations, &bench->database, &bench->why);
+    return migrations_apply(&bench->migrations, &bench->database, 0, &bench->why);
 }
 
 static void check_why(const struct bench *bench, const char *expected)
