@@ -16,11 +16,11 @@ enum { LIMIT_MS = 100, PATIENCE_MS = 30000 };
 
 #define NOTES "CREATE TABLE notes(id TEXT PRIMARY KEY, text TEXT NOT NULL, author TEXT);"
 
-/* For ever; for ever with a row's `old`; until the argument. */
+/* For ever; for ever as a query; for ever, asked about `old`; up to a limit. */
 #define COUNT        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c"
 #define ENDLESS      COUNT ") SELECT max(n) FROM c"
 #define ENDLESS_OLD  COUNT " WHERE old.author IS NULL) SELECT max(n) FROM c"
-#define UNTIL(limit) COUNT " WHERE n < " limit ") SELECT max(n) FROM c"
+#define UNTIL(limit) "(" COUNT " WHERE n < " limit ") SELECT max(n) FROM c)"
 
 #define COLLECTION(rules) "`collections`:{`notes`:{`key`:`id`," rules "}}"
 #define COMMAND(inner)    "`commands`:{`pin`:{" inner "}}"
@@ -85,55 +85,34 @@ static void test_what_fills_the_memory_is_named(void **state)
 static void test_what_has_an_end_is_good(void **state)
 {
     (void)state;
-    check_good(
-        "`open`:`(" UNTIL("1000") ") > claim('n')`," COLLECTION("`insert`:{`set`:{`text`:`(" UNTIL(
-            "length(:text)") ")`},`authorize`:`json_extract('{', '$')`},"
-                             "`update`:{`authorize`:`(" UNTIL(
-                                 "length(old.text)") ") > 0`},"
-                                                     "`delete`:{`authorize`:`old.author = "
-                                                     "claim('sub')`}") "," COMMAND("`args`"
-                                                                                   ":{`n`:"
-                                                                                   "`integ"
-                                                                                   "er`,`"
-                                                                                   "r`:`"
-                                                                                   "real`,"
-                                                                                   "`t`:`"
-                                                                                   "text`,"
-                                                                                   "`b`:`"
-                                                                                   "boolea"
-                                                                                   "n`,`x`"
-                                                                                   ":`"
-                                                                                   "blob`}"
-                                                                                   ","
-                                                                                   "`autho"
-                                                                                   "rize`:"
-                                                                                   "`:t "
-                                                                                   "IS "
-                                                                                   "NOT "
-                                                                                   "NULL "
-                                                                                   "AND "
-                                                                                   ":b IS "
-                                                                                   "NOT "
-                                                                                   "NULL "
-                                                                                   "AND "
-                                                                                   ":x IS "
-                                                                                   "NOT "
-                                                                                   "NULL "
-                                                                                   "AND "
-                                                                                   "(" UNTIL(
-                                                                                       ":"
-                                                                                       "r") ") > 0`,"
-                                                                                            "`execute`:[`INSERT INTO "
-                                                                                            "notes(id) "
-                                                                                            "VALUES(:t)`,`INSERT INTO "
-                                                                                            "notes(id, text) " COUNT
-                                                                                            " WHERE :n IS NULL LIMIT "
-                                                                                            ":n) SELECT n, '' FROM "
-                                                                                            "c`,`SELECT "
-                                                                                            "json_extract('{', "
-                                                                                            "'$')`],`result`:`" UNTIL(
-                                                                                                ":n") "`"),
-        NOTES "INSERT INTO notes(id, text) " COUNT " LIMIT 1000) SELECT 'n' || n, 'text' FROM c;");
+    static const char MANY[] = NOTES "INSERT INTO notes(id, text) " COUNT " LIMIT 1000) SELECT 'n' || n, '' FROM c;";
+    static const char *const EXPRESSIONS[] = {
+        "json_extract('{', '$')",
+        UNTIL("1000") " > claim('n')",
+        UNTIL("length(:text)"),
+        UNTIL("length(old.text)"),
+    };
+    for (size_t i = 0; i < sizeof EXPRESSIONS / sizeof *EXPRESSIONS; i++) {
+        struct buf rule = {0};
+        buf_printf(&rule, COLLECTION("`update`:{`set`:{`text`:`(%s)`},`authorize`:`(%s)`}"), EXPRESSIONS[i],
+                   EXPRESSIONS[i]);
+        check_good(rule.data, MANY);
+        buf_release(&rule);
+    }
+    check_good(COMMAND("`execute`:[`INSERT INTO notes(id) VALUES(NULL)`,`SELECT json_extract('{', '$')`]"), NOTES);
+}
+
+static void test_arguments_are_empty_and_never_null(void **state)
+{
+    (void)state;
+    static const char *const TYPES[] = {"text", "integer", "real", "boolean", "blob"};
+    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
+        struct buf command = {0};
+        buf_printf(&command, COMMAND("`args`:{`a`:`%s`},`authorize`:`:a`,`execute`:[`%s`],`result`:`%s`"), TYPES[i],
+                   COUNT " WHERE :a IS NULL) SELECT max(n) FROM c", COUNT " LIMIT :a) SELECT max(n) FROM c");
+        check_good(command.data, NOTES);
+        buf_release(&command);
+    }
 }
 
 static void test_a_trial_leaves_no_rows_to_the_next(void **state)
@@ -176,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_what_has_no_end_is_named),
         cmocka_unit_test(test_what_fills_the_memory_is_named),
         cmocka_unit_test(test_what_has_an_end_is_good),
+        cmocka_unit_test(test_arguments_are_empty_and_never_null),
         cmocka_unit_test(test_a_trial_leaves_no_rows_to_the_next),
         cmocka_unit_test(test_a_migration_without_an_end_is_named),
         cmocka_unit_test(test_other_mistakes_are_told_with_it),
