@@ -12,8 +12,14 @@
 #include "src/control/console_options.h"
 #include "src/control/shard_call.h"
 
-static const char ABOUT[] = "Says how a running server is: a line for each shard, and each scope that is in trouble.\n"
-                            "The exit status is 1 if something is.";
+static const struct usage USAGE = {
+    .command = "status",
+    .arguments = "",
+    .allowed = CONSOLE_DATA | CONSOLE_RUN | CONSOLE_JSON,
+    .about = "Says how a running server is: a line for each shard, and each scope that is in trouble.",
+    .success = "all is well",
+    .failure = "something is in trouble, or does not answer",
+};
 
 static void keep_answer(void *arg, const cJSON *line)
 {
@@ -163,8 +169,8 @@ static bool is_well(const cJSON *all)
 int status_command(int argc, char **argv)
 {
     struct console_options options;
-    if (!console_options_parse(argc, argv, CONSOLE_JSON, ABOUT, &options))
-        return 2;
+    if (!console_options_parse(&USAGE, argc, argv, &options))
+        return EXIT_USAGE;
     cJSON *all = ask_all(options.run_dir);
     int status = is_well(all) ? 0 : 1;
     if ((options.given & CONSOLE_JSON) != 0) {
