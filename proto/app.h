@@ -89,8 +89,8 @@ struct app *app_load_rest(const char *dir, struct problems *problems);
 void app_free(struct app *app);
 
 /* For the parser: frees what an element has. */
-void app_collection_release(void *collection);
-void app_command_release(void *command);
+void app_collection_release(void *element);
+void app_command_release(void *element);
 
 /* NULL if there is none of that name. */
 const struct app_kind *app_find_kind(const struct app *app, struct slice name);

@@ -309,6 +309,14 @@ static enum err run_allowed(struct step *step)
     return ERR_INVALID;
 }
 
+static void log_failure(const struct step *step)
+{
+    struct buf what = {0};
+    buf_printf(&what, "op=%s:%s", step->collection->def->name, OP_NAMES[step->op->type]);
+    failure_log(step->file, step->outcome, what.data);
+    buf_release(&what);
+}
+
 static bool reject_without_rule(struct outcome *outcome, struct slice collection, enum op_type type)
 {
     return outcome_reject(outcome, NULL, "no mutation handler for '%.*s:%s'", (int)collection.len, collection.data,
@@ -331,19 +339,12 @@ static enum err run_op(struct scope_file *file, const struct collection *collect
     choose(&step);
     bool ok = take_columns(&step) && (step.rule->allowed || reject_without_rule(outcome, name, op->type));
     enum err err = ok ? run_allowed(&step) : ERR_OK;
+    if (outcome->why.len > 0)
+        log_failure(&step);
     for (size_t i = 0; i < collection->n_columns; i++)
         sqlite3_value_free(step.cells[i].made);
     free(step.cells);
     return err;
-}
-
-static void log_failure(const struct scope_file *file, const struct collection *collection, enum op_type type,
-                        const struct outcome *outcome)
-{
-    struct buf what = {0};
-    buf_printf(&what, "op=%s:%s", collection->def->name, OP_NAMES[type]);
-    failure_log(file, outcome, what.data);
-    buf_release(&what);
 }
 
 enum err mutation_run(struct scope_file *file, const struct frame *frame, struct outcome *outcome)
@@ -355,7 +356,5 @@ enum err mutation_run(struct scope_file *file, const struct frame *frame, struct
     enum err err = ERR_OK;
     while (err == ERR_OK && !outcome->is_rejected && ops_next(&ops, &op))
         err = run_op(file, collection, name, &op, outcome);
-    if (outcome->why.len > 0)
-        log_failure(file, collection, op.type, outcome);
     return err;
 }

@@ -1,7 +1,6 @@
 #include "src/control/app_check.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "shards/scope/kind.h"
 #include "src/router/token.h"

@@ -145,6 +145,7 @@ static bool turn(void *arg)
 static bool connect_to(struct line *line, unsigned shard, int *ret_fd)
 {
     struct sockaddr_un *address = &line->address;
+    socklen_t peer_len = sizeof line->peer;
     address->sun_family = AF_UNIX;
     int len = snprintf(address->sun_path, sizeof address->sun_path, "%s/shard-%u.sock", line->call->run_dir, shard);
     if (len < 0 || (size_t)len >= sizeof address->sun_path) {
@@ -153,7 +154,7 @@ static bool connect_to(struct line *line, unsigned shard, int *ret_fd)
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)address, sizeof *address) == 0) {
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &line->peer, &(socklen_t){sizeof line->peer});
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &line->peer, &peer_len);
         *ret_fd = fd;
         return true;
     }

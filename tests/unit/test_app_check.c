@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -118,6 +119,10 @@ static int tear_down(void **state)
 
 int main(void)
 {
+    /* The examples are found from the top of the sources. */
+    const char *srcdir = getenv("srcdir");
+    if (srcdir != NULL && chdir(srcdir) < 0)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_no_file_hides_the_mistakes_of_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_judged_is_not_blamed, set_up, tear_down),
