@@ -107,7 +107,7 @@ static char *make_defaults(const struct collection *collection)
 /* The line break ends a comment that an expression may end with. */
 static const char *const FROM[] = {
     [ROW_NONE] = "\n)",
-    [ROW_STORED] = "\n) FROM %t AS old WHERE old.%k = " KEY_PARAMETER,
+    [ROW_STORED] = ("\n) FROM %t AS old WHERE old.%k = " KEY_PARAMETER),
     [ROW_ANY] = "\n) FROM (SELECT 1) LEFT JOIN %t AS old LIMIT 1",
 };
 
