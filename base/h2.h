@@ -51,6 +51,9 @@ void h2_stream_finish(struct h2_stream *stream);
 /* Ends the stream at once, with on_end. */
 void h2_stream_abort(struct h2_stream *stream);
 
+/* Bytes of its streams that wait to be sent. */
+size_t h2_waiting(const struct h2 *h2);
+
 /* Sends what waits, as far as the socket takes it. Call it at the end of the turn. */
 void h2_flush(struct h2 *h2);
 

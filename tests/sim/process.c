@@ -22,6 +22,7 @@
 #define RUN_DIR  "/sim/run"
 
 enum {
+    RING_MAX = 2000, /* at most, of bytes: so that sessions fall out of it */
     APPS_MAX = 4,
     SEGMENT_BYTES = 64 << 10, /* of the journal: many are filled in a schedule */
     RESTART_US = 100000,      /* at most, after a first death */
@@ -109,7 +110,8 @@ static void start_router(void *arg)
                                      .n_shards = world.options.n_shards,
                                      .listen_fd = net_inherit_listener(SIM_ROUTER),
                                      .is_dev = true,
-                                     .ready_fd = -1};
+                                     .ready_fd = -1,
+                                     .ring_max = (size_t)random_between(1, RING_MAX)};
     (void)arg;
     router = router_new(&options, &problems);
     if (router == NULL) {
