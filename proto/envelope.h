@@ -9,7 +9,7 @@
  *   DETACH   (empty)                                    DENIED    (empty): `open` said no
  *   MESSAGE  one message of the client                  MESSAGE   one message for the client
  *                                                       DONE      (empty): the oldest MESSAGE of the client that was
- *                                                                 not done with is: what answers it has been sent
+ *                                                                 not done with is: it is not needed any more
  *   CREDIT   u32: so many bytes of MESSAGE envelopes    CLOSE     u16 WebSocket code, then a reason
  *            may be sent to this session again
  *   LAG      u64 seq: what came behind that was not     LAGGED    (empty): from here on it is again

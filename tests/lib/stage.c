@@ -239,6 +239,14 @@ void stage_lag(struct stage *stage, uint32_t session, int seq)
     stage->lagging = session;
 }
 
+void stage_remind(struct stage *stage)
+{
+    struct list *link;
+    while ((link = list_pop(&stage->reminders)) != NULL)
+        LIST_ITEM(link, struct channel, reminder_link)->is_reminder_due = true;
+    actor_mark_dirty(stage->actor);
+}
+
 /* ---- what comes out ---- */
 
 static const char *text_of(const cJSON *frame, const char *name)
@@ -323,7 +331,8 @@ static void join(struct stage *stage, const struct envelope *envelope)
     struct buf *joined = &stage->members[envelope->session];
     assert(joined->len == 0);
     buf_append_slice(joined, members);
-    hear_control(stage, envelope->session, seq == 0 ? "joined none" : "joined");
+    if (stage->is_raw)
+        buf_printf(&stage->heard[envelope->session], "joined %" PRId64 "\n", (int64_t)(seq - stage->base));
 }
 
 /* What comes for one session alone. */
@@ -400,6 +409,7 @@ static void hear(struct stage *stage, struct channel *channel)
     struct envelope envelope;
     while (envelope_decode(&bytes, &envelope) == ENVELOPE_WHOLE) {
         bool is_for_all = envelope.type == ENVELOPE_CHANGE || envelope.type == ENVELOPE_BOUNDARY;
+        stage->n_for_all += envelope.type == ENVELOPE_CHANGE;
         if (!is_for_all)
             hear_own(stage, &envelope);
         for (uint32_t i = 0; is_for_all && i < STAGE_SESSIONS; i++)

@@ -42,9 +42,10 @@ struct stage {
     struct buf heard[STAGE_SESSIONS];   /* since it was last asked for */
     struct buf members[STAGE_SESSIONS]; /* of those who have joined: what they get; else empty */
     bool owes_boundary[STAGE_SESSIONS];
-    uint32_t lagging; /* the session that lagged, until the turn */
-    int64_t window;   /* its credit then; 0: what it is given */
-    bool is_raw;      /* all that is sent is told */
+    uint32_t lagging;   /* the session that lagged, until the turn */
+    int64_t window;     /* its credit then; 0: what it is given */
+    bool is_raw;        /* all that is sent is told */
+    unsigned n_for_all; /* changes that were sent for all */
 };
 
 extern int64_t stage_wall_ms, stage_mono_us; /* the time */
@@ -73,6 +74,9 @@ void stage_mut(struct stage *stage, uint32_t session, const char *tx, const char
 
 /* The router could not deliver what came behind `seq`, which is relative. */
 void stage_lag(struct stage *stage, uint32_t session, int seq);
+
+/* It is time to tell the head to those who lag behind it. */
+void stage_remind(struct stage *stage);
 
 /* Lets a session be sent so many bytes from now on, whatever it had. */
 void stage_set_credit(struct stage *stage, uint32_t session, int64_t bytes);
