@@ -22,9 +22,10 @@
  *                                                       BOUNDARY  u64 seq, then a message; it is for those who got a
  *                                                                 change before it, or (`session` is 1) for all
  *
- * Credit: a shard may have at most ENVELOPE_WINDOW bytes of messages under way to a session, with their headers (one
- * message may go over, so that a large one can travel at all), and a router as many that are not done with. A socket
- * that does not drain therefore holds at most that, and no number of empty messages costs nothing.
+ * Credit: a shard may send a session so many bytes of MESSAGE envelopes, with their headers, as the router has granted
+ * it (one message may go over, so that a large one can travel at all): none after an ATTACH or a LAG. The router grants
+ * more as the socket drains, so that one that does not drain holds at most that. It bounds in the same way what it
+ * sends and what is not done with; so no number of empty messages costs nothing.
  *
  * Joining: a session that is at the head of its scope is not written to by itself any more: it joins those who get each
  * change in one copy, from `seq` on. The router takes these at once, always, and keeps the last of them; a session that
@@ -44,7 +45,6 @@
 enum {
     ENVELOPE_HEADER = 12,
     ENVELOPE_MAX = 64 << 20,     /* bytes of payload: a row is the largest thing that travels */
-    ENVELOPE_WINDOW = 128 << 10, /* bytes of MESSAGE envelopes under way per session and direction */
 };
 
 enum envelope_type {

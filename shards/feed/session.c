@@ -67,7 +67,6 @@ struct session *session_new(struct channel *channel, uint32_t id, enum dialect d
     session->dialect = dialect;
     session->claims = *claims;
     *claims = (struct claims){0};
-    session->credit = ENVELOPE_WINDOW;
     list_init(&session->link);
     list_init(&session->busy_link);
     list_init(&session->burst_link);
@@ -284,7 +283,8 @@ void session_on_lag(struct session *session, uint64_t seq, const struct feed *fe
     LIST_FOREACH_SAFE(link, &session->todo)
         drop(LIST_ITEM(link, struct item, link));
     drop_pending_subs(session);
-    session->credit = ENVELOPE_WINDOW;
+    session->credit = 0;
+    session->owes_boundary = false;
     if (session->is_holding) { /* by a burst that comes again */
         session->is_holding = session->is_burst_over = false;
         session->last_sub_us = 0;
@@ -310,7 +310,7 @@ static bool is_burst_pending(const struct session *session)
 /* The session is at the head: does the resume end here? */
 static void settle(struct session *session, const struct feed *feed)
 {
-    if (!session->is_holding || !session->is_burst_over || is_burst_pending(session))
+    if (!session->is_holding || !session->is_burst_over || is_burst_pending(session) || session->credit <= 0)
         return;
     session->is_holding = false;
     deliver_boundary(session, feed_head(feed), NULL);

@@ -65,7 +65,7 @@ struct session {
     struct buf put_off; /* the id of a transaction that was refused, until it comes again: none overtakes it */
     int64_t credit;     /* bytes that may still be sent */
     bool is_joined;
-    bool owes_boundary; /* changes were given, but the head was not reached */
+    bool owes_boundary; /* changes were given, and no boundary since */
     bool is_burst_over;
     bool is_holding; /* boundaries carry hold_seq */
     uint64_t hold_seq;

@@ -10,6 +10,12 @@
 
 enum { BURST_SECONDS = 2 }; /* what a session may send at once, in seconds of its rate */
 
+/* Bytes that may be under way, in each direction. */
+static uint32_t window(const struct client *client)
+{
+    return client->connection->router->options.window;
+}
+
 static unsigned shard_of(const struct router *router, const struct scope_name *name)
 {
     struct scope_hash hash = scope_hash(name);
@@ -37,6 +43,7 @@ struct client *client_new(struct connection *connection, const struct scope_name
     ws_decoder_init(&client->decoder, FRAME_MAX, ROUTER_MESSAGE_MAX);
     link_channel_add(channel, client);
     link_channel_attach(channel, client->id, upgrade->dialect, claims);
+    link_channel_send_credit(channel, client->id, window(client));
     return client;
 }
 
@@ -147,6 +154,7 @@ static void on_close(struct client *client, const struct envelope *envelope)
 
 static void on_message(struct client *client, struct slice message)
 {
+    assert(client->undrained < window(client)); /* the shard keeps to its credit */
     client->undrained += ENVELOPE_HEADER + (uint32_t)message.len;
     if (client->connection->state == CONNECTION_WEBSOCKET)
         ws_frame(connection_out(client->connection), WS_BINARY, message);
@@ -159,7 +167,7 @@ static size_t under_way(const struct client *client)
 
 static void on_done(struct client *client)
 {
-    bool was_full = under_way(client) >= ENVELOPE_WINDOW;
+    bool was_full = under_way(client) >= window(client);
     struct slice asked = slice_of(client->asked.data + client->done, under_way(client));
     struct envelope envelope;
     enum envelope_status status = envelope_decode(&asked, &envelope);
@@ -177,6 +185,7 @@ void client_lag(struct client *client)
 {
     client->undrained = 0;
     link_channel_send_lag(client->channel, client->id, client->place.seq);
+    link_channel_send_credit(client->channel, client->id, window(client));
     link_channel_write(client->channel, slice_of(client->asked.data + client->done, under_way(client)));
 }
 
@@ -272,7 +281,7 @@ bool client_try_unthrottle(struct client *client)
 
 bool client_may_receive(const struct client *client)
 {
-    return under_way(client) < ENVELOPE_WINDOW && list_is_empty(&client->throttle_link) && client->channel != NULL;
+    return under_way(client) < window(client) && list_is_empty(&client->throttle_link) && client->channel != NULL;
 }
 
 static void take_binary(struct client *client, struct slice message)
@@ -338,7 +347,7 @@ static void return_credit(struct client *client)
     size_t waiting = connection_waiting(client->connection);
     uint32_t held = waiting < client->undrained ? (uint32_t)waiting : client->undrained;
     uint32_t bytes = client->undrained - held;
-    if (bytes < ENVELOPE_WINDOW / 4)
+    if (bytes < window(client) / 4)
         return;
     client->undrained -= bytes;
     link_channel_send_credit(client->channel, client->id, bytes);

@@ -348,6 +348,8 @@ struct router *router_new(const struct router_options *options, struct problems 
 {
     struct router *router = mem_zero(1, sizeof *router);
     router->options = *options;
+    if (router->options.window == 0)
+        router->options.window = ROUTER_WINDOW;
     if (router->options.ring_max == 0)
         router->options.ring_max = ROUTER_RING_MAX;
     struct list *lists[] = {&router->connections, &router->dirty, &router->dead, &router->throttled};

@@ -16,6 +16,7 @@
 
 enum {
     ROUTER_MESSAGE_MAX = 16 << 20, /* bytes; longer ones close the socket with 1009 */
+    ROUTER_WINDOW = 128 << 10,     /* bytes under way between a session and its shard, in each direction */
     ROUTER_RING_MAX = 256 << 10,   /* bytes of a channel's frames that are kept for sessions that are slow */
     ROUTER_OUT_MAX = 64 << 10,     /* bytes waiting for a socket, beyond which it is not read */
     ROUTER_HEAD_MS = 10000,        /* for a request's head to arrive */
@@ -33,10 +34,12 @@ struct router_options {
     const char *app_dir;
     const char *run_dir; /* where the shards' sockets are */
     unsigned n_shards;
-    int listen_fd;   /* taken */
-    bool is_dev;     /* `?user=NAME` is an identity, from loopback */
-    int ready_fd;    /* told when every shard is connected, unless -1 */
-    size_t ring_max; /* 0: ROUTER_RING_MAX */
+    int listen_fd; /* taken */
+    bool is_dev;   /* `?user=NAME` is an identity, from loopback */
+    int ready_fd;  /* told when every shard is connected, unless -1 */
+    /* 0: ROUTER_WINDOW, ROUTER_RING_MAX */
+    uint32_t window;
+    size_t ring_max;
 };
 
 struct link;

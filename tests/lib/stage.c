@@ -148,6 +148,7 @@ static void attach(struct stage *stage, uint32_t session, enum dialect dialect, 
     cJSON *json = mpjson_parse(claims);
     char *text = cJSON_PrintUnformatted(json);
     envelope_append_attach(&envelope, session, dialect, slice_str(text));
+    envelope_append_credit(&envelope, session, STAGE_CREDIT);
     bool ok = channel_receive(stage->channel, buf_slice(&envelope));
     assert(ok);
     buf_release(&envelope);
@@ -229,14 +230,14 @@ void stage_set_credit(struct stage *stage, uint32_t session, int64_t bytes)
     actor_mark_dirty(stage->actor);
 }
 
-void stage_lag(struct stage *stage, uint32_t session, int seq)
+void stage_lag(struct stage *stage, uint32_t session, int seq, uint32_t credit)
 {
     struct buf envelope = {0};
     envelope_append_lag(&envelope, session, stage->base + (uint64_t)(int64_t)seq);
+    envelope_append_credit(&envelope, session, credit);
     bool ok = channel_receive(stage->channel, buf_slice(&envelope));
     assert(ok);
     buf_release(&envelope);
-    stage->lagging = session;
 }
 
 void stage_remind(struct stage *stage)
@@ -437,9 +438,6 @@ void stage_turn(struct stage *stage)
     actor_decide(stage->actor);
     while (stage->actor->is_away && !stage->is_helper_held)
         stage_help(stage);
-    if (stage->lagging != 0 && stage->window != 0)
-        channel_find(stage->channel, stage->lagging)->credit = stage->window;
-    stage->lagging = 0;
     if (!had_file && stage->base == 0 && stage->actor->feed.file != NULL)
         stage->base = stage->actor->feed.file->log.floors[0];
     if (actor_release(stage->actor))

@@ -26,7 +26,7 @@
 #include "shards/scope/actor.h"
 #include "tests/lib/room.h"
 
-enum { STAGE_SESSIONS = 8, STAGE_NO_SINCE = INT32_MIN };
+enum { STAGE_SESSIONS = 8, STAGE_CREDIT = 128 << 10, STAGE_NO_SINCE = INT32_MIN };
 
 struct stage {
     struct room room;
@@ -42,8 +42,6 @@ struct stage {
     struct buf heard[STAGE_SESSIONS];   /* since it was last asked for */
     struct buf members[STAGE_SESSIONS]; /* of those who have joined: what they get; else empty */
     bool owes_boundary[STAGE_SESSIONS];
-    uint32_t lagging;   /* the session that lagged, until the turn */
-    int64_t window;     /* its credit then; 0: what it is given */
     bool is_raw;        /* all that is sent is told */
     unsigned n_for_all; /* changes that were sent for all */
 };
@@ -72,8 +70,8 @@ void stage_sub(struct stage *stage, uint32_t session, const char *collection, in
 /* A `mut` of these ops of `notes`: "+a=x" inserts, "~a=x" updates, "-a" deletes; separated by spaces. */
 void stage_mut(struct stage *stage, uint32_t session, const char *tx, const char *ops);
 
-/* The router could not deliver what came behind `seq`, which is relative. */
-void stage_lag(struct stage *stage, uint32_t session, int seq);
+/* The router could not deliver what came behind `seq`, which is relative, and grants so much credit. */
+void stage_lag(struct stage *stage, uint32_t session, int seq, uint32_t credit);
 
 /* It is time to tell the head to those who lag behind it. */
 void stage_remind(struct stage *stage);

@@ -151,7 +151,7 @@ static void test_who_lags_goes_on_from_there_and_joins_again(void **state)
     stage_mut(stage, BEN, "t3", "~a=2");
     stage_turn(stage);
     stage_heard(stage, ANN); /* which the router has dropped */
-    stage_lag(stage, ANN, 1);
+    stage_lag(stage, ANN, 1, STAGE_CREDIT);
     check(stage, ANN, "left\nlagged\nd notes insert b=1 3\nd notes update a=2 4\nuptodate 4\njoined 4\n");
 }
 
@@ -161,7 +161,7 @@ static void test_nothing_is_owed_twice_to_who_lags(void **state)
     stage_set_credit(stage, ANN, 0);
     stage_mut(stage, ANN, "t2", "~a=1");
     check(stage, ANN, "*d notes update a=1 2\n*uptodate 2\n"); /* without credit it is not answered */
-    stage_lag(stage, ANN, 1);
+    stage_lag(stage, ANN, 1, STAGE_CREDIT);
     stage_mut(stage, ANN, "t2", "~a=1"); /* it comes again */
     check(stage, ANN, "left\nlagged\nd notes update a=1 2\nuptodate 2\ncommitted t2 2\ndone\njoined 2\n");
 }
@@ -175,7 +175,7 @@ static void test_a_subscription_that_had_begun_begins_again(void **state)
     add_tag(stage, BEN, "t2");
     add_tag(stage, BEN, "t3");
     check(stage, ANN, "left\nsnap tags t2\n");
-    stage_lag(stage, ANN, 1);
+    stage_lag(stage, ANN, 1, STAGE_CREDIT);
     stage_sub(stage, ANN, "tags", STAGE_NO_SINCE);
     check(stage, ANN, "lagged\nsnap tags t2\nsnap tags t3\nsnap-end tags 3\ndone\njoined 3\n");
 }
@@ -189,7 +189,7 @@ static void test_a_burst_that_comes_again_holds_its_boundary_again(void **state)
     stage_turn(stage);
     stage_sub(stage, ANN, "tags", 2);
     check(stage, ANN, "left\ndone\nd tags insert t3 3\nuptodate tags 2\n");
-    stage_lag(stage, ANN, 1);
+    stage_lag(stage, ANN, 1, STAGE_CREDIT);
     stage_sub(stage, ANN, "tags", 2);
     check(stage, ANN, "lagged\ndone\nd tags insert t3 3\nuptodate tags 2\n");
     stage_send(stage, ANN, "{'t':'unsub','subId':'nothing'}");
@@ -201,7 +201,7 @@ static void test_who_lags_below_the_floor_comes_back(void **state)
 {
     struct stage *stage = *state;
     stage->actor->feed.file->log.floors[0] = stage->base + 2;
-    stage_lag(stage, ANN, 1);
+    stage_lag(stage, ANN, 1, STAGE_CREDIT);
     check(stage, ANN, "left\nlagged\nclose 1012 the changes that it missed are not in the log any more\n");
 }
 
