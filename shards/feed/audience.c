@@ -34,6 +34,8 @@ void audience_join(struct session *session, uint64_t head)
         add_member(buf, sub);
     }
     envelope_end(buf, begun);
+    if (channel->n_joined == 0)
+        channel->boundary = head;
     if (channel->audiences == NULL)
         channel->audiences = mem_zero(channel->actor->feed.kind->n_collections, sizeof *channel->audiences);
     count(session, 1);

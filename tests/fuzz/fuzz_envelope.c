@@ -6,6 +6,7 @@
 static void check_payload(const struct envelope *envelope)
 {
     uint32_t bytes;
+    uint64_t seq;
     uint16_t code;
     struct slice reason, claims;
     enum dialect dialect;
@@ -14,6 +15,8 @@ static void check_payload(const struct envelope *envelope)
     bool is_credit = envelope_credit(envelope, &bytes), is_close = envelope_close(envelope, &code, &reason);
     assert(!is_credit || envelope->type == ENVELOPE_CREDIT);
     assert(!is_close || envelope->type == ENVELOPE_CLOSE);
+    bool is_lag = envelope_lag(envelope, &seq);
+    assert(!is_lag || envelope->type == ENVELOPE_LAG);
     if (is_close)
         assert(reason.data + reason.len == envelope->payload.data + envelope->payload.len);
 }
