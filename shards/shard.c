@@ -52,6 +52,7 @@ struct shard {
     unsigned n_saving;
     struct list collecting; /* channels */
     struct list bursts;     /* sessions */
+    struct slices slices;
     struct timer burst_timer;
     struct journal *journal;
     struct gate gate;
@@ -425,6 +426,7 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     struct list *lists[] = {&shard->dirty, &shard->unsaved, &shard->due, &shard->collecting, &shard->bursts};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
+    slices_init(&shard->slices);
     gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
     shard->opener = helper_new(shard->loop);
@@ -439,6 +441,7 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
                                       .dirty = &shard->dirty,
                                       .unsaved = &shard->unsaved,
                                       .collecting = &shard->collecting,
+                                      .slices = &shard->slices,
                                       .bursts = &shard->bursts,
                                       .allows_blank = allows_blank,
                                       .on_failed_file = on_failed_file,

@@ -40,6 +40,7 @@ struct actor_host {
     struct list *unsaved;    /* actors whose file is not durable without the journal, by where that begins in it */
     struct list *collecting; /* channels that have something to send when the turn ends */
     unsigned *n_saving;      /* actors that are away to be saved */
+    struct slices *slices;   /* that its scopes keep */
     struct list *bursts;     /* sessions that hold a boundary until their burst is over, oldest first */
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
@@ -66,6 +67,7 @@ struct actor {
     const struct actor_host *host;
     struct scope_name name;
     struct feed feed; /* holds the kind and the file */
+    struct herd herd;
     struct list inbox;
     struct list channels, sessions;
     struct list unsaved_link, due_link; /* due: for a checkpoint */

@@ -113,10 +113,12 @@ void stage_open(struct stage *stage, const char *definition, const char *sql)
     struct list *lists[] = {&stage->dirty, &stage->unsaved, &stage->collecting, &stage->bursts};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
+    slices_init(&stage->slices);
     stage->host = (struct actor_host){.data_dir = stage->data.text,
                                       .dirty = &stage->dirty,
                                       .unsaved = &stage->unsaved,
                                       .collecting = &stage->collecting,
+                                      .slices = &stage->slices,
                                       .bursts = &stage->bursts,
                                       .n_saving = &stage->n_saving,
                                       .allows_blank = allows_blank};

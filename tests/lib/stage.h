@@ -29,6 +29,7 @@ struct stage {
     struct room room;
     struct folder_path data;
     struct list dirty, unsaved, collecting, bursts; /* the shard's */
+    struct slices slices;
     struct actor_host host;
     struct actor *actor;
     struct channel *channel;
