@@ -202,9 +202,9 @@ static sqlite3_stmt *seek_slice(const struct sub *sub, const struct feed *feed)
     return slice;
 }
 
-static void deliver_row(struct session *session, const struct sub *sub, struct slice key, struct slice row)
+static void deliver_row(struct session *session, const struct snap_frame *snap, struct slice key, struct slice row)
 {
-    frame_snap(begin(session), sub->id, key, row, sub->from);
+    frame_snap(begin(session), snap, key, row);
     end(session);
 }
 
@@ -216,7 +216,7 @@ static void stand_behind(struct sub *sub, struct slice key)
 
 /* Reads and sends rows as far as the credit goes; no more than a slice where others' may follow. True behind the last
  * row. */
-static bool read_rows(struct session *session, struct sub *sub, const struct feed *feed)
+static bool read_rows(struct session *session, struct sub *sub, const struct feed *feed, const struct snap_frame *snap)
 {
     sqlite3_stmt *read = seek_slice(sub, feed);
     struct row_slice *kept = herd_begin(feed->herd, sub, feed_head(feed));
@@ -227,7 +227,7 @@ static bool read_rows(struct session *session, struct sub *sub, const struct fee
         struct slice key = column_slice(read, (int)sub->collection->key);
         row.len = 0;
         row_write(&row, sub->collection, read);
-        deliver_row(session, sub, key, buf_slice(&row));
+        deliver_row(session, snap, key, buf_slice(&row));
         if (kept != NULL)
             row_slice_add(kept, key, buf_slice(&row));
         len += key.len + row.len;
@@ -243,12 +243,13 @@ static bool read_rows(struct session *session, struct sub *sub, const struct fee
 }
 
 /* The same from what was read for another. */
-static bool share_rows(struct session *session, struct sub *sub, const struct feed *feed, struct row_slice *slice)
+static bool share_rows(struct session *session, struct sub *sub, const struct feed *feed, const struct snap_frame *snap,
+                       struct row_slice *slice)
 {
     struct slice key, row, last = SLICE_NONE;
     size_t at = row_slice_seek(slice, buf_slice(&sub->key));
     while (session->credit > 0 && row_slice_next(slice, &at, &key, &row)) {
-        deliver_row(session, sub, key, row);
+        deliver_row(session, snap, key, row);
         last = key;
     }
     if (last.len > 0)
@@ -263,10 +264,12 @@ static bool share_rows(struct session *session, struct sub *sub, const struct fe
 /* Sends rows as far as the credit goes. True behind the last row. */
 static bool deliver_rows(struct session *session, struct sub *sub, const struct feed *feed)
 {
+    struct snap_frame snap;
     bool is_end = false;
+    snap_frame_init(&snap, sub->id, sub->from);
     while (!is_end && session->credit > 0 && feed->file->failed == ERR_OK) {
         struct row_slice *slice = herd_find(feed->herd, sub);
-        is_end = slice == NULL ? read_rows(session, sub, feed) : share_rows(session, sub, feed, slice);
+        is_end = slice == NULL ? read_rows(session, sub, feed, &snap) : share_rows(session, sub, feed, &snap, slice);
     }
     return is_end;
 }
