@@ -438,10 +438,10 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
     shard->host = (struct actor_host){.shard = shard,
                                       .data_dir = options->data_dir,
+                                      .slices = &shard->slices,
                                       .dirty = &shard->dirty,
                                       .unsaved = &shard->unsaved,
                                       .collecting = &shard->collecting,
-                                      .slices = &shard->slices,
                                       .bursts = &shard->bursts,
                                       .allows_blank = allows_blank,
                                       .on_failed_file = on_failed_file,

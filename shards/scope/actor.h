@@ -35,12 +35,12 @@ struct patient;
 struct actor_host {
     void *shard;
     const char *data_dir;
-    struct list *dirty; /* actors with something to do */
+    struct slices *slices; /* that its scopes keep */
+    struct list *dirty;    /* actors with something to do */
     struct journal *journal;
     struct list *unsaved;    /* actors whose file is not durable without the journal, by where that begins in it */
     struct list *collecting; /* channels that have something to send when the turn ends */
     unsigned *n_saving;      /* actors that are away to be saved */
-    struct slices *slices;   /* that its scopes keep */
     struct list *bursts;     /* sessions that hold a boundary until their burst is over, oldest first */
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,

@@ -115,10 +115,10 @@ void stage_open(struct stage *stage, const char *definition, const char *sql)
         list_init(lists[i]);
     slices_init(&stage->slices);
     stage->host = (struct actor_host){.data_dir = stage->data.text,
+                                      .slices = &stage->slices,
                                       .dirty = &stage->dirty,
                                       .unsaved = &stage->unsaved,
                                       .collecting = &stage->collecting,
-                                      .slices = &stage->slices,
                                       .bursts = &stage->bursts,
                                       .n_saving = &stage->n_saving,
                                       .allows_blank = allows_blank};

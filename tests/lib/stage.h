@@ -29,8 +29,8 @@ struct stage {
     struct room room;
     struct folder_path data;
     struct list dirty, unsaved, collecting, bursts; /* the shard's */
-    struct slices slices;
     struct actor_host host;
+    struct slices slices;
     struct actor *actor;
     struct channel *channel;
     uint64_t base;
