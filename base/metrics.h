@@ -44,6 +44,10 @@
     X(SHARD_LAGS, "skerry_shard_lags_total", "counter", "sessions that were too slow and go on from the log")          \
     X(SHARD_RESETS, "skerry_shard_resets_total", "counter", "resets sent, refusals included")                          \
     X(SHARD_SUBS_REFUSED, "skerry_shard_subs_refused_total", "counter", "subscriptions refused")                       \
+    X(SHARD_SLICES_READ, "skerry_shard_slices_read_total", "counter",                                                  \
+      "times rows of a snapshot were read and encoded")                                                                \
+    X(SHARD_SLICES_SHARED, "skerry_shard_slices_shared_total", "counter", "times they were taken from another's read") \
+    X(SHARD_SLICES_BYTES, "skerry_shard_slices_bytes", "gauge", "bytes of rows kept for snapshots that share them")    \
     X(SHARD_JOURNAL_BREAKS, "skerry_shard_journal_breaks_total", "counter",                                            \
       "writes and syncs of journals that failed")                                                                      \
     X(SHARD_JOURNALS_BROKEN, "skerry_shard_journals_broken", "gauge", "journals that wait for a disk that takes them") \

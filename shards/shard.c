@@ -56,6 +56,7 @@ struct shard {
     unsigned n_saving;
     struct list collecting; /* channels */
     struct list bursts;     /* sessions */
+    struct slices slices;
     struct timer burst_timer;
     struct list reminders; /* channels */
     struct timer remind_timer;
@@ -454,6 +455,7 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
                             &shard->collecting, &shard->reminders, &shard->bursts};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
+    slices_init(&shard->slices);
     gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
     shard->opener = helper_new(shard->loop);
@@ -467,6 +469,7 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
     shard->host = (struct actor_host){.shard = shard,
                                       .data_dir = options->data_dir,
+                                      .slices = &shard->slices,
                                       .dirty = &shard->dirty,
                                       .unsaved = &shard->unsaved,
                                       .collecting = &shard->collecting,

@@ -54,6 +54,7 @@ static void finish(struct session *session, struct item *item)
 static void sub_free(struct session *session, struct sub *sub)
 {
     list_remove(&sub->link);
+    list_remove(&sub->herd_link);
     session->n_subs--;
     buf_release(&sub->key);
     free(sub);
@@ -178,6 +179,7 @@ void session_on_sub(struct session *session, const struct frame *frame, const st
         return;
     }
     struct sub *sub = sub_new(session, frame, collection);
+    herd_join(feed->herd, sub);
     note_burst(session, sub, now_us);
     owe(session, ITEM_SUB, sub, SLICE(""));
 }
@@ -329,6 +331,7 @@ static bool start_sub(struct session *session, struct sub *sub, const struct fee
         sub->state = SUB_LIVE;
         sub->from = sub->since;
         sub->is_catching_up = true;
+        list_remove(&sub->herd_link);
         return true;
     }
     if (sub->has_since)

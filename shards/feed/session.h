@@ -38,6 +38,7 @@ enum sub_state {
 
 struct sub {
     struct list link;
+    struct list herd_link; /* on its scope's, while it may want rows */
     struct slice id;
     const struct collection *collection;
     enum sub_state state;

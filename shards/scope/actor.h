@@ -35,7 +35,8 @@ struct patient;
 struct actor_host {
     void *shard;
     const char *data_dir;
-    struct list *dirty; /* actors with something to do */
+    struct slices *slices; /* that its scopes keep */
+    struct list *dirty;    /* actors with something to do */
     struct journal *journal;
     struct list *unsaved;    /* actors whose file is not durable without the journal, by where that begins in it */
     struct list *collecting; /* channels that have something to send when the turn ends */
@@ -67,6 +68,7 @@ struct actor {
     const struct actor_host *host;
     struct scope_name name;
     struct feed feed; /* holds the kind and the file */
+    struct herd herd;
     struct list inbox;
     struct list channels, sessions;
     struct list busy;                   /* sessions for which a turn may have something to do */

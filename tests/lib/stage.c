@@ -113,7 +113,9 @@ void stage_open(struct stage *stage, const char *definition, const char *sql)
     struct list *lists[] = {&stage->dirty, &stage->unsaved, &stage->collecting, &stage->reminders, &stage->bursts};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
+    slices_init(&stage->slices);
     stage->host = (struct actor_host){.data_dir = stage->data.text,
+                                      .slices = &stage->slices,
                                       .dirty = &stage->dirty,
                                       .unsaved = &stage->unsaved,
                                       .collecting = &stage->collecting,

@@ -33,6 +33,7 @@ struct stage {
     struct folder_path data;
     struct list dirty, unsaved, collecting, reminders, bursts; /* the shard's */
     struct actor_host host;
+    struct slices slices;
     struct actor *actor;
     struct channel *channel;
     uint64_t base;
