@@ -56,6 +56,9 @@ void h2_stream_abort(struct h2_stream *stream);
 /* Asks whether the peer is there: on_pong. h2_flush sends it. */
 void h2_ping(struct h2 *h2);
 
+/* Bytes of its streams that wait to be sent. */
+size_t h2_waiting(const struct h2 *h2);
+
 /* Sends what waits, as far as the socket takes it. Call it at the end of the turn. */
 void h2_flush(struct h2 *h2);
 

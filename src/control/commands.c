@@ -76,8 +76,12 @@ int router_command(int argc, char **argv)
     if (options.listen_fd < 0)
         options.listen_fd = router_listen(options.listen, &address, &problems);
     bool ok = options.listen_fd >= 0 &&
-              router_run(&(struct router_options){options.app_dir, options.run_dir, options.n_shards, options.listen_fd,
-                                                  options.is_dev, options.ready_fd},
+              router_run(&(struct router_options){.app_dir = options.app_dir,
+                                                  .run_dir = options.run_dir,
+                                                  .n_shards = options.n_shards,
+                                                  .listen_fd = options.listen_fd,
+                                                  .is_dev = options.is_dev,
+                                                  .ready_fd = options.ready_fd},
                          &problems);
     buf_release(&address);
     options_release(&options);
