@@ -414,7 +414,7 @@ static bool allows_blank(void *arg, const struct kind *kind, const struct scope_
     if (blank->database.db == NULL)
         return false;
     blank->database.until_us = clock_mono_us() + TURN_US; /* one that takes longer in an empty scope has no end */
-    return database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
+    return database_allows(&blank->database, kind, name, claims, now_ms, &blank->open);
 }
 
 static void on_failed_file(void *arg, struct actor *actor, const char *what, enum err err, struct slice why)
