@@ -4,8 +4,8 @@
  * connection, and who is told that he has caught up must have all that he missed.
  *
  * The writer's answers are timed before the drop and during the return, from the moment of sending, whether or not
- * older ones were answered. It has an event loop's set of its own, looked at between a few of the crowd's events: what
- * is measured is the server's patience, not the driver's.
+ * older ones were answered. It has a net of its own, looked at between a few of the crowd's events: what is measured is
+ * the server's patience, not the driver's. Its pace is slow, for each of its writes goes to the whole crowd.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -259,7 +259,7 @@ void workload_storm(int argc, char **argv)
         .load = {.scope = "bench", .n_scopes = 1, .n_writers = 1, .n_subscribers = 5000, .in_flight = IN_FLIGHT},
         .n_missed = 200,
         .at_once = 1000,
-        .every_ms = 50,
+        .every_ms = 100,
         .seconds = 3};
     parse(&storm, argc, argv);
     load_init(&storm.load, on_open, on_frame);
