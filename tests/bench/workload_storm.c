@@ -22,6 +22,7 @@
 #define WRITER    0 /* among the peers; the others are the crowd */
 #define BATCH     32
 #define IN_FLIGHT 32 /* of what the crowd misses */
+#define RETURNED  UINT64_MAX
 #define WAIT_SEC  10 /* for one more to come back: frames alone are no progress while the writer is at it */
 
 struct storm {
@@ -31,7 +32,7 @@ struct storm {
     bool is_pacing, is_returning;
     uint64_t next_write;
     uint64_t n_written; /* before the return: what who has caught up must have */
-    uint64_t *since;    /* by peer: its cursor when it dropped */
+    uint64_t *since;    /* by peer: its cursor when it dropped, or RETURNED */
     long n_opened, n_returned;
     uint64_t start_ns, end_ns; /* of the return: its first connection, the last who came back so far */
     struct histogram before, returned;
@@ -54,14 +55,20 @@ static void on_open(struct client *client)
     }
 }
 
+/* Only its first catch-up is the return: a session that reads slowly may be caught up again. */
 static void on_caught_up(struct client *client, const struct frame *frame, uint64_t now)
 {
     struct storm *storm = storm_of(client);
     const struct peer *peer = client->owner;
+    uint64_t *since = &storm->since[peer - storm->load.peers];
+    if (*since == RETURNED) {
+        return;
+    }
     if (peer->heard->next < storm->n_written) {
         client_refuse(client, frame, "a catch-up that lacks changes");
     }
     histogram_add(&storm->returned, now - client->asked_ns);
+    *since = RETURNED;
     storm->n_returned++;
     storm->end_ns = now;
 }
