@@ -115,6 +115,18 @@ static void test_arguments_are_empty_and_never_null(void **state)
     }
 }
 
+/* Such a call is rejected when it comes: others may be good. */
+static void test_what_ends_for_some_argument_is_good(void **state)
+{
+    (void)state;
+    check(COMMAND("`args`:{`n`:`integer`},`execute`:[`SELECT 1`],`result`:`" COUNT
+                  " WHERE n <> :n) SELECT max(n) FROM c`"),
+          NOTES, "");
+    check(COMMAND("`args`:{`n`:`integer`},`execute`:[`SELECT 1`],`result`:`" COUNT
+                  " WHERE n <> :n - 1) SELECT max(n) FROM c`"),
+          NOTES, IN_COMMAND "result: " HAS_NO_END);
+}
+
 static void test_a_trial_leaves_no_rows_to_the_next(void **state)
 {
     (void)state;
@@ -156,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_what_fills_the_memory_is_named),
         cmocka_unit_test(test_what_has_an_end_is_good),
         cmocka_unit_test(test_arguments_are_empty_and_never_null),
+        cmocka_unit_test(test_what_ends_for_some_argument_is_good),
         cmocka_unit_test(test_a_trial_leaves_no_rows_to_the_next),
         cmocka_unit_test(test_a_migration_without_an_end_is_named),
         cmocka_unit_test(test_other_mistakes_are_told_with_it),
