@@ -235,7 +235,7 @@ static void test_who_began_before_is_given_what_was_read_later(void **state)
           "d notes delete b 6\nd notes update c=2 7\nd notes insert e=2 8\nuptodate 8\n",
           1, "snap notes c=2\n");
     stage_mut(stage, BEN, "t2", "~d=3 -e");
-    check(stage, 0, "", PLENTY,
+    check(stage, PLENTY, "d notes update d=3 9\nd notes delete e 10\nuptodate 10\n", PLENTY,
           "snap notes d=1\nsnap notes e=2\nsnap-end notes 4\nd notes update a=2 5\nd notes delete b 6\n"
           "d notes update c=2 7\nd notes update d=3 9\nd notes delete e 10\nuptodate 10\n");
     check_counts(2, 3);
