@@ -448,17 +448,33 @@ void frame_snap_end(struct buf *buf, struct slice sub, uint64_t seq)
     finish(buf, put_seq(out, seq));
 }
 
-void frame_delta(struct buf *buf, struct slice sub, struct slice key, enum op_type op, struct slice row, uint64_t seq)
+static char *put_delta_head(char *out, enum op_type op)
+{
+    return put_word(put_start(out, op == OP_DELETE ? 5 : 6, "d"), "sub");
+}
+
+static char *put_delta_tail(char *out, struct slice key, enum op_type op, struct slice row, uint64_t seq)
 {
     assert((op == OP_DELETE) == (row.len == 0));
-    char *out = buf_reserve(buf, FRAME_ROOM + sub.len + key.len + row.len);
-    out = put_start(out, op == OP_DELETE ? 5 : 6, "d");
-    out = put_text(out, "sub", sub);
     out = put_text(out, "key", key);
     out = put_text(out, "op", OP_TYPE_NAMES[op]);
     if (op != OP_DELETE)
         out = put_encoded(out, "cols", row);
-    finish(buf, put_seq(out, seq));
+    return put_seq(out, seq);
+}
+
+void frame_delta(struct buf *buf, struct slice sub, struct slice key, enum op_type op, struct slice row, uint64_t seq)
+{
+    char *out = buf_reserve(buf, FRAME_ROOM + sub.len + key.len + row.len);
+    out = mp_put_str(put_delta_head(out, op), sub);
+    finish(buf, put_delta_tail(out, key, op, row, seq));
+}
+
+size_t frame_delta_for_all(struct buf *buf, struct slice key, enum op_type op, struct slice row, uint64_t seq)
+{
+    char *start = buf_reserve(buf, FRAME_ROOM + key.len + row.len), *hole = put_delta_head(start, op);
+    finish(buf, put_delta_tail(hole, key, op, row, seq));
+    return (size_t)(hole - start);
 }
 
 void frame_uptodate(struct buf *buf, uint64_t seq, const struct slice *sub)

@@ -110,6 +110,8 @@ void frame_snap(struct buf *buf, const struct snap_frame *snap, struct slice key
 void frame_snap_end(struct buf *buf, struct slice sub, uint64_t seq);
 /* `row` is empty for OP_DELETE. */
 void frame_delta(struct buf *buf, struct slice sub, struct slice key, enum op_type op, struct slice row, uint64_t seq);
+/* The same for every subscription: its id, a MessagePack string, is missing at the offset that is returned. */
+size_t frame_delta_for_all(struct buf *buf, struct slice key, enum op_type op, struct slice row, uint64_t seq);
 /* `sub` NULL: for the whole session. The same of frame_reset. */
 void frame_uptodate(struct buf *buf, uint64_t seq, const struct slice *sub);
 void frame_reset(struct buf *buf, const struct slice *sub);

@@ -102,7 +102,7 @@ static void advance(struct session *session, uint64_t seq)
 }
 
 /* From the turn's own changes. False if the credit ran out. */
-static bool deliver_turn(struct session *session, const struct feed *feed, bool *ret_any)
+static bool deliver_turn(struct session *session, const struct feed *feed)
 {
     const struct capture *capture = &feed->file->capture;
     for (size_t i = 0; i < capture->n; i++) {
@@ -114,7 +114,7 @@ static bool deliver_turn(struct session *session, const struct feed *feed, bool 
         deliver_change(session, change->collection, change_key(capture, change), change->op,
                        change_row(capture, change), change->seq);
         advance(session, change->seq);
-        *ret_any = true;
+        session->owes_boundary = true;
     }
     return true;
 }
@@ -133,7 +133,7 @@ static bool deliver_entry(struct session *session, const struct feed *feed, cons
 }
 
 /* From the log, behind `after`. False if the credit ran out, or the file failed. */
-static bool deliver_log(struct session *session, const struct feed *feed, uint64_t after, bool *ret_any)
+static bool deliver_log(struct session *session, const struct feed *feed, uint64_t after)
 {
     struct changelog *log = &feed->file->log;
     struct changelog_entry entry;
@@ -146,7 +146,7 @@ static bool deliver_log(struct session *session, const struct feed *feed, uint64
         done = session->credit > 0 && deliver_entry(session, feed, &entry, &row);
         if (!done)
             break;
-        *ret_any = true;
+        session->owes_boundary = true;
     }
     buf_release(&row);
     return scope_file_end_read(feed->file, log->read) && done;
@@ -164,34 +164,37 @@ static uint64_t lowest(const struct session *session, uint64_t head)
     return from;
 }
 
-/* The session is at the head: says so, to each subscription that caught up, or else once. */
-static void deliver_boundaries(struct session *session, uint64_t head, bool any)
+/* The session is at the head: says so, to each subscription that caught up, or else once. False if the credit ran out. */
+static bool deliver_boundaries(struct session *session, uint64_t head)
 {
     LIST_FOREACH(link, &session->subs) {
         struct sub *sub = LIST_ITEM(link, struct sub, link);
         if (!sub->is_catching_up)
             continue;
-        sub->is_catching_up = false;
+        if (session->credit <= 0)
+            return false;
+        sub->is_catching_up = session->owes_boundary = false;
         deliver_boundary(session, head, sub);
-        any = false;
     }
-    if (any)
-        deliver_boundary(session, head, NULL);
+    if (!session->owes_boundary)
+        return true;
+    if (session->credit <= 0)
+        return false;
+    session->owes_boundary = false;
+    deliver_boundary(session, head, NULL);
+    return true;
 }
 
 bool deliver_changes(struct session *session, const struct feed *feed)
 {
     uint64_t head = feed_head(feed), from = lowest(session, head);
-    bool any = session->owes_boundary;
     bool done = true;
     if (from < head)
-        done = from >= feed->before ? deliver_turn(session, feed, &any) : deliver_log(session, feed, from, &any);
-    session->owes_boundary = any && !done;
+        done = from >= feed->before ? deliver_turn(session, feed) : deliver_log(session, feed, from);
     if (!done)
         return false;
     advance(session, head);
-    deliver_boundaries(session, head, any);
-    return true;
+    return deliver_boundaries(session, head);
 }
 
 /* Positions the statement behind the last row that was sent. */

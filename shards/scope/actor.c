@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "proto/websocket.h"
-#include "shards/feed/session.h"
+#include "shards/feed/audience.h"
 #include "shards/log/scoperecord.h"
 #include "shards/scope/answer.h"
 
@@ -264,6 +264,7 @@ struct actor *actor_new(const struct actor_host *host, const struct scope_name *
     list_init(&actor->inbox);
     list_init(&actor->channels);
     list_init(&actor->sessions);
+    list_init(&actor->busy);
     metric_add(METRIC_SHARD_SCOPES, 1);
     return actor;
 }
@@ -572,16 +573,21 @@ bool actor_release(struct actor *actor)
 {
     if (actor->is_away)
         return false;
-    LIST_FOREACH(link, &actor->sessions) {
-        struct session *session = LIST_ITEM(link, struct session, link);
+    LIST_FOREACH(link, &actor->channels) {
+        struct channel *channel = LIST_ITEM(link, struct channel, link);
+        if (channel->stream != NULL)
+            audience_deliver(channel, &actor->feed);
+    }
+    LIST_FOREACH_SAFE(link, &actor->busy) {
+        struct session *session = LIST_ITEM(link, struct session, busy_link);
         if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
             session_turn(session, &actor->feed);
     }
     if (has_failed(actor))
         actor_fail(actor, "read", actor->feed.file->failed, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
     bool is_short = actor->herd.is_short;
-    if (is_short && !list_is_empty(&actor->sessions)) /* the next turn begins with another one */
-        list_append(&actor->sessions, list_pop(&actor->sessions));
+    if (is_short && !list_is_empty(&actor->busy)) /* the next turn begins with another one */
+        list_append(&actor->busy, list_pop(&actor->busy));
     feed_end_turn(&actor->feed);
     free_ended_channels(actor);
     return is_short || !list_is_empty(&actor->inbox);
