@@ -164,7 +164,8 @@ static uint64_t lowest(const struct session *session, uint64_t head)
     return from;
 }
 
-/* The session is at the head: says so, to each subscription that caught up, or else once. False if the credit ran out. */
+/* The session is at the head: says so, to each subscription that caught up, or else once. False if the credit ran out.
+ */
 static bool deliver_boundaries(struct session *session, uint64_t head)
 {
     LIST_FOREACH(link, &session->subs) {

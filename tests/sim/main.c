@@ -71,6 +71,7 @@ static _Noreturn void play(const struct job *job)
     story_play(job->seed);
     sim_tally(SIM_FALLEN, metric_get(METRIC_ROUTER_FALLEN));
     sim_tally(SIM_LAGGED, metric_get(METRIC_SHARD_LAGS));
+    sim_tally(SIM_SHARED, metric_get(METRIC_SHARD_SLICES_SHARED));
     for (int i = 0; i < SIM_FAULT_N; i++) {
         add(&shared->reached[i], sim_counts[i].reached);
         add(&shared->hit[i], sim_counts[i].hit);

@@ -135,7 +135,8 @@ void story_play(uint64_t seed);
     X(OPERATIONS, "operations")                                                                                        \
     X(CHECKS, "checks")                                                                                                \
     X(FALLEN, "sessions fell out of the ring")                                                                         \
-    X(LAGGED, "sessions went on from the log")
+    X(LAGGED, "sessions went on from the log")                                                                         \
+    X(SHARED, "slices of snapshots were shared")
 
 enum sim_tally {
 #define SIM_TALLIES_ENUM(id, name) SIM_##id,
