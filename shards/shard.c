@@ -26,7 +26,7 @@
 enum {
     ACCEPT_PAUSE_MS = 100,
     REMIND_MS = 30000,     /* between boundaries of sessions that nothing concerned */
-    WAITING_MAX = 4 << 20, /* bytes for a router, or behind the gate: nothing is decided until some have left */
+    WAITING_MAX = 1 << 20, /* bytes for a router, or behind the gate: nothing is decided until some have left */
 };
 
 /* An empty database of a kind, for `open` of scopes that have no file. */

@@ -286,8 +286,8 @@ void session_on_lag(struct session *session, uint64_t seq, const struct feed *fe
         drop(LIST_ITEM(link, struct item, link));
     drop_pending_subs(session);
     session->credit = 0;
-    session->owes_boundary = false;
-    if (session->is_holding) { /* by a burst that comes again */
+    session->owes_boundary = true; /* it may have got some of the changes behind `seq` */
+    if (session->is_holding) {     /* by a burst that comes again */
         session->is_holding = session->is_burst_over = false;
         session->last_sub_us = 0;
         list_remove(&session->burst_link);

@@ -16,7 +16,7 @@
 
 enum {
     ROUTER_MESSAGE_MAX = 16 << 20, /* bytes; longer ones close the socket with 1009 */
-    ROUTER_WINDOW = 128 << 10,     /* bytes under way between a session and its shard, in each direction */
+    ROUTER_WINDOW = 64 << 10,      /* bytes under way between a session and its shard, in each direction */
     ROUTER_RING_MAX = 256 << 10,   /* bytes of a channel's frames that are kept for sessions that are slow */
     ROUTER_OUT_MAX = 64 << 10,     /* bytes waiting for a socket, beyond which it is not read */
     ROUTER_HEAD_MS = 10000,        /* for a request's head to arrive */

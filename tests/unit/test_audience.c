@@ -177,7 +177,19 @@ static void test_a_subscription_that_had_begun_begins_again(void **state)
     check(stage, ANN, "left\nsnap tags t2\n");
     stage_lag(stage, ANN, 1, STAGE_CREDIT);
     stage_sub(stage, ANN, "tags", STAGE_NO_SINCE);
-    check(stage, ANN, "lagged\nsnap tags t2\nsnap tags t3\nsnap-end tags 3\ndone\njoined 3\n");
+    check(stage, ANN, "lagged\nuptodate 3\nsnap tags t2\nsnap tags t3\nsnap-end tags 3\ndone\njoined 3\n");
+}
+
+/* A change of a subscription that goes then, and no other follows: still its boundary does. */
+static void test_what_was_delivered_of_a_turn_has_its_boundary(void **state)
+{
+    struct stage *stage = *state;
+    stage_mut(stage, BEN, "t2", "~a=1 ~a=2 +b=1");
+    check(stage, ANN, "*d notes update a=2 3\n*d notes insert b=1 4\n*uptodate 4\n"); /* of which she got the first */
+    stage_lag(stage, ANN, 1, STAGE_CREDIT);
+    stage_send(stage, ANN, "{'t':'unsub','subId':'notes'}");
+    stage_mut(stage, ANN, "t3", "-none");
+    check(stage, ANN, "left\nlagged\nuptodate 5\ndone\ncommitted t3 5\ndone\n");
 }
 
 /* One boundary for the whole burst, also when it comes a second time. */
@@ -191,7 +203,7 @@ static void test_a_burst_that_comes_again_holds_its_boundary_again(void **state)
     check(stage, ANN, "left\ndone\nd tags insert t3 3\nuptodate tags 2\n");
     stage_lag(stage, ANN, 1, STAGE_CREDIT);
     stage_sub(stage, ANN, "tags", 2);
-    check(stage, ANN, "lagged\ndone\nd tags insert t3 3\nuptodate tags 2\n");
+    check(stage, ANN, "lagged\nuptodate 2\ndone\nd tags insert t3 3\nuptodate tags 2\n");
     stage_send(stage, ANN, "{'t':'unsub','subId':'nothing'}");
     check(stage, ANN, "uptodate 3\ndone\njoined 3\n");
 }
@@ -220,6 +232,7 @@ int main(void)
         STAGE_TEST(test_who_lags_goes_on_from_there_and_joins_again),
         STAGE_TEST(test_nothing_is_owed_twice_to_who_lags),
         STAGE_TEST(test_a_subscription_that_had_begun_begins_again),
+        STAGE_TEST(test_what_was_delivered_of_a_turn_has_its_boundary),
         STAGE_TEST(test_a_burst_that_comes_again_holds_its_boundary_again),
         STAGE_TEST(test_who_lags_below_the_floor_comes_back),
     };
