@@ -2,7 +2,7 @@
  * stopped - readers that stop reading while a great many changes are made, and read on: what do they cost the server, what
  * do the others notice, and do they converge in one catch-up that has each key once?
  *
- *   SKERRY_BIN=./skerry node tests/fanout/stopped.mjs [--changes 50000] [--seconds 0] [--readers 10]
+ *   SKERRY_BIN=./skerry node tests/fanout/stopped.mjs [--changes 150000] [--seconds 0] [--readers 10]
  *
  * The same load, changes evenly over seconds, is played five times: with a reader that reads, to warm up; the same again,
  * to compare memory with; with one that has stopped; with none; with `--readers` that have stopped. The long form is
@@ -22,7 +22,7 @@ const COST_MAX_KIB = 300; // of a reader that has stopped
 
 const { values: options } = parseArgs({
   options: {
-    changes: { type: "string", default: "50000" },
+    changes: { type: "string", default: "150000" },
     seconds: { type: "string", default: "0" },
     readers: { type: "string", default: "10" },
   },
