@@ -26,6 +26,7 @@ struct h2_stream {
     void *arg;
     struct buf out;
     size_t sent;    /* bytes at the front of `out` that have been framed */
+    size_t waiting; /* its part of what its connection counts */
     bool finished;  /* nothing follows `out` */
     bool suspended; /* nghttp2 waits for h2_stream_wake */
 };
@@ -39,7 +40,8 @@ struct h2 {
     struct list streams;
     struct buf out; /* framed, not yet sent */
     size_t sent;
-    bool busy; /* within a handler */
+    size_t waiting; /* not yet framed, of all streams */
+    bool busy;      /* within a handler */
     bool lost;
 };
 
@@ -72,6 +74,14 @@ static struct h2_stream *stream_new(struct h2 *h2, int32_t id, void *arg)
     return stream;
 }
 
+/* Its bytes have become more or less. */
+static void count_waiting(struct h2_stream *stream)
+{
+    size_t waiting = stream->out.len - stream->sent;
+    stream->h2->waiting += waiting - stream->waiting;
+    stream->waiting = waiting;
+}
+
 static void tell_end(struct h2_stream *stream)
 {
     void *arg = stream->arg;
@@ -84,6 +94,7 @@ static void stream_end(struct h2_stream *stream)
 {
     list_remove(&stream->link);
     tell_end(stream);
+    stream->h2->waiting -= stream->waiting;
     buf_release(&stream->out);
     free(stream);
 }
@@ -114,6 +125,7 @@ static ssize_t read_out(nghttp2_session *session, int32_t id, uint8_t *to, size_
         memcpy(to, stream->out.data + stream->sent, len);
     stream->sent += len;
     buf_trim(&stream->out, &stream->sent);
+    count_waiting(stream);
     if (stream->out.len == 0) {
         if (stream->out.capacity > OUT_KEPT)
             buf_release(&stream->out);
@@ -176,10 +188,13 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    struct h2 *h2 = arg;
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && h2->handlers->on_pong != NULL)
+        h2->handlers->on_pong(h2->arg);
     if (stream == NULL)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-        on_request(arg, stream);
+        on_request(h2, stream);
     bool may_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
     if (may_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
         h2_stream_finish(stream);
@@ -338,6 +353,7 @@ struct buf *h2_stream_out(struct h2_stream *stream)
 
 void h2_stream_wake(struct h2_stream *stream)
 {
+    count_waiting(stream);
     if (!stream->suspended)
         return;
     stream->suspended = false;
@@ -368,8 +384,20 @@ void h2_stream_abort(struct h2_stream *stream)
 {
     nghttp2_submit_rst_stream(stream->h2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
     stream->out.len = stream->sent = 0;
+    count_waiting(stream);
     stream->finished = true;
     tell_end(stream);
+}
+
+void h2_ping(struct h2 *h2)
+{
+    if (!h2->lost)
+        nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
+}
+
+size_t h2_waiting(const struct h2 *h2)
+{
+    return h2->waiting + h2->out.len - h2->sent;
 }
 
 /* Frames what waits, up to a batch. False when there was nothing. */

@@ -27,6 +27,8 @@ struct h2_handlers {
     void (*on_end)(void *stream_arg);
     /* The connection is gone; its streams have ended before. */
     void (*on_lost)(void *arg);
+    /* The peer has answered h2_ping, so its loop turns. NULL if none is sent. */
+    void (*on_pong)(void *arg);
 };
 
 /* Takes the descriptor, which must be non-blocking. `handlers` is borrowed for good. */
@@ -50,6 +52,12 @@ void h2_stream_finish(struct h2_stream *stream);
 
 /* Ends the stream at once, with on_end. */
 void h2_stream_abort(struct h2_stream *stream);
+
+/* Asks whether the peer is there: on_pong. h2_flush sends it. */
+void h2_ping(struct h2 *h2);
+
+/* Bytes of its streams that wait to be sent. */
+size_t h2_waiting(const struct h2 *h2);
 
 /* Sends what waits, as far as the socket takes it. Call it at the end of the turn. */
 void h2_flush(struct h2 *h2);

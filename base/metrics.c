@@ -19,6 +19,11 @@ void metric_add(enum metric metric, int64_t more)
     atomic_fetch_add_explicit(&values[metric], (uint64_t)more, memory_order_relaxed);
 }
 
+void metric_set(enum metric metric, uint64_t value)
+{
+    atomic_store_explicit(&values[metric], value, memory_order_relaxed);
+}
+
 uint64_t metric_get(enum metric metric)
 {
     return atomic_load_explicit(&values[metric], memory_order_relaxed);

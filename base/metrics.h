@@ -23,6 +23,10 @@
     X(ROUTER_THROTTLED, "skerry_router_throttled_total", "counter", "times a socket was not read for its frame rate")  \
     X(ROUTER_SILENT, "skerry_router_silent_total", "counter", "sockets closed because the peer was silent")            \
     X(ROUTER_STALLED, "skerry_router_stalled_total", "counter", "sockets closed because the peer did not read")        \
+    X(ROUTER_FALLEN, "skerry_router_fallen_total", "counter", "times a session was too slow for the recent frames")    \
+    X(ROUTER_BEHIND, "skerry_router_sessions_behind", "gauge", "sessions that are not given the latest frames")        \
+    X(ROUTER_BEHIND_MOST, "skerry_router_behind_changes_max", "gauge",                                                 \
+      "positions by which the slowest session is behind its scope")                                                    \
     X(ROUTER_ACCEPT_PAUSES, "skerry_router_accept_pauses_total", "counter", "times no descriptor was left to accept")  \
     X(ROUTER_LINKS_LOST, "skerry_router_links_lost_total", "counter", "connections to shards that broke")              \
     X(SHARD_SESSIONS, "skerry_shard_sessions", "gauge", "attached sessions")                                           \
@@ -34,10 +38,16 @@
     X(SHARD_FRAMES_DROPPED, "skerry_shard_frames_dropped_total", "counter", "undecodable frames of clients")           \
     X(SHARD_COMMITTED, "skerry_shard_committed_total", "counter", "transactions committed")                            \
     X(SHARD_REJECTED, "skerry_shard_rejected_total", "counter", "transactions rejected")                               \
+    X(SHARD_SQL_FAILURES, "skerry_shard_sql_failures_total", "counter", "times that SQL of the app failed")            \
     X(SHARD_REFUSED, "skerry_shard_refused_total", "counter", "transactions put off undecided: no room, no journal")   \
     X(SHARD_REPLAYED, "skerry_shard_replayed_total", "counter", "receipts sent again")                                 \
+    X(SHARD_LAGS, "skerry_shard_lags_total", "counter", "sessions that were too slow and go on from the log")          \
     X(SHARD_RESETS, "skerry_shard_resets_total", "counter", "resets sent, refusals included")                          \
     X(SHARD_SUBS_REFUSED, "skerry_shard_subs_refused_total", "counter", "subscriptions refused")                       \
+    X(SHARD_SLICES_READ, "skerry_shard_slices_read_total", "counter",                                                  \
+      "times rows of a snapshot were read and encoded")                                                                \
+    X(SHARD_SLICES_SHARED, "skerry_shard_slices_shared_total", "counter", "times they were taken from another's read") \
+    X(SHARD_SLICES_BYTES, "skerry_shard_slices_bytes", "gauge", "bytes of rows kept for snapshots that share them")    \
     X(SHARD_JOURNAL_BREAKS, "skerry_shard_journal_breaks_total", "counter",                                            \
       "writes and syncs of journals that failed")                                                                      \
     X(SHARD_JOURNALS_BROKEN, "skerry_shard_journals_broken", "gauge", "journals that wait for a disk that takes them") \
@@ -57,6 +67,7 @@ enum metric {
 };
 
 void metric_add(enum metric metric, int64_t more);
+void metric_set(enum metric metric, uint64_t value);
 uint64_t metric_get(enum metric metric);
 
 /* Appends the metrics whose names start with `prefix`. */

@@ -23,8 +23,9 @@ static void rule_release(struct app_rule *rule)
     free(rule->authorize);
 }
 
-static void collection_release(struct app_collection *collection)
+void app_collection_release(void *element)
 {
+    struct app_collection *collection = element;
     rule_release(&collection->insert);
     rule_release(&collection->update);
     rule_release(&collection->delete);
@@ -32,8 +33,9 @@ static void collection_release(struct app_collection *collection)
     free(collection->key);
 }
 
-static void command_release(struct app_command *command)
+void app_command_release(void *element)
 {
+    struct app_command *command = element;
     for (size_t i = 0; i < command->n_args; i++)
         free(command->args[i].name);
     free(command->args);
@@ -46,9 +48,9 @@ static void command_release(struct app_command *command)
 static void kind_release(struct app_kind *kind)
 {
     for (size_t i = 0; i < kind->n_collections; i++)
-        collection_release(&kind->collections[i]);
+        app_collection_release(&kind->collections[i]);
     for (size_t i = 0; i < kind->n_commands; i++)
-        command_release(&kind->commands[i]);
+        app_command_release(&kind->commands[i]);
     free(kind->collections);
     free(kind->commands);
     free(kind->name);
@@ -81,14 +83,16 @@ const struct app_kind *app_find_kind(const struct app *app, struct slice name)
     return NULL;
 }
 
-struct app *app_load(const char *dir, struct problems *problems)
+typedef struct app *app_parser(struct slice text, const char *file, struct problems *problems);
+
+static struct app *load(const char *dir, app_parser *parse, struct problems *problems)
 {
     struct buf path = {0}, json = {0};
     buf_printf(&path, "%s/app.json", dir);
     enum err err = file_read(path.data, APP_JSON_MAX, &json);
     struct app *app = NULL;
     if (err == ERR_OK)
-        app = app_parse(buf_slice(&json), path.data, problems);
+        app = parse(buf_slice(&json), path.data, problems);
     else if (err == ERR_IO)
         problems_add(problems, "%s: cannot be read: %s", path.data, strerror(errno));
     else if (err == ERR_TOO_LARGE)
@@ -100,4 +104,14 @@ struct app *app_load(const char *dir, struct problems *problems)
     buf_release(&path);
     buf_release(&json);
     return app;
+}
+
+struct app *app_load(const char *dir, struct problems *problems)
+{
+    return load(dir, app_parse, problems);
+}
+
+struct app *app_load_rest(const char *dir, struct problems *problems)
+{
+    return load(dir, app_parse_rest, problems);
 }

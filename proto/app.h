@@ -79,9 +79,18 @@ enum { APP_JSON_MAX = 1024 * 1024 }; /* bytes */
 /* Parses the bytes of an app.json; `file` is how messages name it. NULL, with problems added, if anything is wrong. */
 struct app *app_parse(struct slice text, const char *file, struct problems *problems);
 
+/* The same for who goes on to name the mistakes of the rest: collections and commands with a mistake in them are left
+ * out, and any other member that could not be read is as if it were absent. NULL if the text is no JSON. */
+struct app *app_parse_rest(struct slice text, const char *file, struct problems *problems);
+
 /* Reads DIR/app.json and parses it. */
 struct app *app_load(const char *dir, struct problems *problems);
+struct app *app_load_rest(const char *dir, struct problems *problems);
 void app_free(struct app *app);
+
+/* For the parser: frees what an element has. */
+void app_collection_release(void *element);
+void app_command_release(void *element);
 
 /* NULL if there is none of that name. */
 const struct app_kind *app_find_kind(const struct app *app, struct slice name);

@@ -78,7 +78,8 @@ static void read_expression(struct shape_reader *reader, const cJSON *value, voi
     assignment->expression = shape_read_text(reader, value, NULL);
 }
 
-static const struct shape_map SET = {check_identifier, sizeof(struct app_assignment), cJSON_String, read_expression};
+static const struct shape_map SET = {check_identifier, sizeof(struct app_assignment), cJSON_String, read_expression,
+                                     NULL};
 
 static void read_set(struct shape_reader *reader, const cJSON *value, void *owner)
 {
@@ -179,7 +180,7 @@ static void read_collection(struct shape_reader *reader, const cJSON *value, voi
 }
 
 static const struct shape_map COLLECTIONS = {check_collection, sizeof(struct app_collection), cJSON_Object,
-                                             read_collection};
+                                             read_collection, app_collection_release};
 
 /* ---- commands ---- */
 
@@ -200,7 +201,7 @@ static void read_arg(struct shape_reader *reader, const cJSON *value, void *elem
     shape_complain(reader, "\"%.64s\" must be one of text, integer, real, boolean, blob", value->valuestring);
 }
 
-static const struct shape_map ARGS = {check_identifier, sizeof(struct app_arg), cJSON_String, read_arg};
+static const struct shape_map ARGS = {check_identifier, sizeof(struct app_arg), cJSON_String, read_arg, NULL};
 
 static void read_args(struct shape_reader *reader, const cJSON *value, void *owner)
 {
@@ -229,7 +230,8 @@ static void read_command(struct shape_reader *reader, const cJSON *value, void *
     shape_read_object(reader, value, COMMAND_KEYS, element);
 }
 
-static const struct shape_map COMMANDS = {check_command, sizeof(struct app_command), cJSON_Object, read_command};
+static const struct shape_map COMMANDS = {check_command, sizeof(struct app_command), cJSON_Object, read_command,
+                                          app_command_release};
 
 /* ---- kinds ---- */
 
@@ -286,7 +288,7 @@ static void read_kind(struct shape_reader *reader, const cJSON *value, void *ele
     shape_read_object(reader, value, KIND_KEYS, kind);
 }
 
-static const struct shape_map KINDS = {check_name, sizeof(struct app_kind), cJSON_Object, read_kind};
+static const struct shape_map KINDS = {check_name, sizeof(struct app_kind), cJSON_Object, read_kind, NULL};
 
 /* ---- the app ---- */
 
@@ -333,7 +335,7 @@ static void read_app(struct shape_reader *reader, const cJSON *json, struct app 
         shape_complain(reader, "must be an object");
 }
 
-struct app *app_parse(struct slice text, const char *file, struct problems *problems)
+struct app *app_parse_rest(struct slice text, const char *file, struct problems *problems)
 {
     struct json_error error;
     if (text.len > APP_JSON_MAX) {
@@ -345,12 +347,18 @@ struct app *app_parse(struct slice text, const char *file, struct problems *prob
         problems_add(problems, "%s: line %zu, column %zu: %s", file, error.line, error.column, error.reason);
         return NULL;
     }
-    size_t before = problems->n;
     struct app *app = mem_zero(1, sizeof *app);
     struct shape_reader reader = {.file = file, .problems = problems};
     read_app(&reader, json, app);
     buf_release(&reader.path);
     cJSON_Delete(json);
+    return app;
+}
+
+struct app *app_parse(struct slice text, const char *file, struct problems *problems)
+{
+    size_t before = problems->n;
+    struct app *app = app_parse_rest(text, file, problems);
     if (problems->n == before)
         return app;
     app_free(app);

@@ -5,10 +5,11 @@
 #include "base/byteorder.h"
 
 enum { AT_TYPE = 0, AT_ZERO = 1, AT_SESSION = 4, AT_LENGTH = 8 };
+enum { MEMBER_HEADER = 5, HOLE = 4, SEQ = 8 };
 
 static bool is_type(uint8_t type)
 {
-    return type >= ENVELOPE_ATTACH && type <= ENVELOPE_CLOSE;
+    return type >= ENVELOPE_ATTACH && type <= ENVELOPE_LAST;
 }
 
 enum envelope_status envelope_decode(struct slice *in, struct envelope *ret_envelope)
@@ -26,7 +27,7 @@ enum envelope_status envelope_decode(struct slice *in, struct envelope *ret_enve
     ret_envelope->session = le32_load(at + AT_SESSION);
     ret_envelope->payload = slice_of(at + ENVELOPE_HEADER, len);
     *in = slice_of(at + ENVELOPE_HEADER + len, in->len - ENVELOPE_HEADER - len);
-    return ENVELOPE_DONE;
+    return ENVELOPE_WHOLE;
 }
 
 /* Only what is kept is copied. */
@@ -39,7 +40,7 @@ bool envelope_receive(struct buf *partial, struct slice data, envelope_cb *take,
         buf_append_slice(partial, data);
         data = buf_slice(partial);
     }
-    while ((status = envelope_decode(&data, &envelope)) == ENVELOPE_DONE)
+    while ((status = envelope_decode(&data, &envelope)) == ENVELOPE_WHOLE)
         take(arg, &envelope);
     if (is_begun)
         buf_consume(partial, partial->len - data.len);
@@ -103,6 +104,56 @@ void envelope_append_close(struct buf *buf, uint32_t session, uint16_t code, con
     envelope_end(buf, begun);
 }
 
+static void append_seq(struct buf *buf, uint64_t seq)
+{
+    le64_store(buf_reserve(buf, SEQ), seq);
+    buf->len += SEQ;
+}
+
+void envelope_append_lag(struct buf *buf, uint32_t session, uint64_t seq)
+{
+    size_t begun = envelope_begin(buf, ENVELOPE_LAG, session);
+    append_seq(buf, seq);
+    envelope_end(buf, begun);
+}
+
+size_t envelope_begin_join(struct buf *buf, uint32_t session, uint64_t seq)
+{
+    size_t begun = envelope_begin(buf, ENVELOPE_JOIN, session);
+    append_seq(buf, seq);
+    return begun;
+}
+
+void envelope_add_audience(struct buf *buf, uint32_t audience, struct slice id)
+{
+    assert(id.len <= UINT8_MAX);
+    char *at = le32_store(buf_reserve(buf, MEMBER_HEADER + id.len), audience);
+    *at++ = (char)id.len;
+    memcpy(at, id.data, id.len);
+    buf->len += MEMBER_HEADER + id.len;
+}
+
+size_t envelope_begin_change(struct buf *buf, uint32_t audience)
+{
+    size_t begun = envelope_begin(buf, ENVELOPE_CHANGE, audience);
+    le32_store(buf_reserve(buf, HOLE), 0);
+    buf->len += HOLE;
+    return begun;
+}
+
+void envelope_end_change(struct buf *buf, size_t begun, size_t hole)
+{
+    le32_store(buf->data + begun + ENVELOPE_HEADER, (uint32_t)hole);
+    envelope_end(buf, begun);
+}
+
+size_t envelope_begin_boundary(struct buf *buf, bool is_for_all, uint64_t seq)
+{
+    size_t begun = envelope_begin(buf, ENVELOPE_BOUNDARY, is_for_all);
+    append_seq(buf, seq);
+    return begun;
+}
+
 bool envelope_attach(const struct envelope *envelope, enum dialect *ret_dialect, struct slice *ret_claims)
 {
     if (envelope->type != ENVELOPE_ATTACH || envelope->payload.len < 1)
@@ -130,4 +181,53 @@ bool envelope_close(const struct envelope *envelope, uint16_t *ret_code, struct 
     *ret_code = le16_load(envelope->payload.data);
     *ret_reason = slice_of(envelope->payload.data + 2, envelope->payload.len - 2);
     return true;
+}
+
+bool envelope_lag(const struct envelope *envelope, uint64_t *ret_seq)
+{
+    if (envelope->type != ENVELOPE_LAG || envelope->payload.len != SEQ)
+        return false;
+    *ret_seq = le64_load(envelope->payload.data);
+    return true;
+}
+
+/* The number in front, and what follows it. */
+static uint64_t split_seq(const struct envelope *envelope, struct slice *ret_rest)
+{
+    assert(envelope->payload.len >= SEQ);
+    *ret_rest = slice_of(envelope->payload.data + SEQ, envelope->payload.len - SEQ);
+    return le64_load(envelope->payload.data);
+}
+
+uint64_t envelope_join(const struct envelope *envelope, struct slice *ret_members)
+{
+    return split_seq(envelope, ret_members);
+}
+
+bool envelope_next_member(struct slice *members, struct audience_member *ret_member)
+{
+    if (members->len == 0)
+        return false;
+    assert(members->len >= MEMBER_HEADER);
+    size_t id_len = byte_at(members->data, MEMBER_HEADER - 1);
+    assert(members->len - MEMBER_HEADER >= id_len);
+    ret_member->audience = le32_load(members->data);
+    ret_member->id = slice_of(members->data + MEMBER_HEADER, id_len);
+    *members = slice_of(members->data + MEMBER_HEADER + id_len, members->len - MEMBER_HEADER - id_len);
+    return true;
+}
+
+void envelope_change(const struct envelope *envelope, struct slice *ret_head, struct slice *ret_tail)
+{
+    struct slice payload = envelope->payload;
+    assert(payload.len >= HOLE);
+    size_t hole = le32_load(payload.data);
+    assert(hole <= payload.len - HOLE);
+    *ret_head = slice_of(payload.data + HOLE, hole);
+    *ret_tail = slice_of(payload.data + HOLE + hole, payload.len - HOLE - hole);
+}
+
+uint64_t envelope_boundary(const struct envelope *envelope, struct slice *ret_message)
+{
+    return split_seq(envelope, ret_message);
 }

@@ -422,14 +422,22 @@ static void finish(struct buf *buf, const char *end)
     assert(buf->len <= buf->capacity);
 }
 
-void frame_snap(struct buf *buf, struct slice sub, struct slice key, struct slice row, uint64_t seq)
+void snap_frame_init(struct snap_frame *snap, struct slice sub, uint64_t seq)
 {
-    char *out = buf_reserve(buf, FRAME_ROOM + sub.len + key.len + row.len);
-    out = put_start(out, 5, "snap");
-    out = put_text(out, "sub", sub);
-    out = put_text(out, "key", key);
+    assert(sub.len <= FRAME_NAME_MAX);
+    *snap = (struct snap_frame){0};
+    snap->head_len = (size_t)(put_text(put_start(snap->head, 5, "snap"), "sub", sub) - snap->head);
+    snap->tail_len = (size_t)(put_seq(snap->tail, seq) - snap->tail);
+}
+
+void frame_snap(struct buf *buf, const struct snap_frame *snap, struct slice key, struct slice row)
+{
+    char *out = buf_reserve(buf, FRAME_ROOM + snap->head_len + key.len + row.len);
+    memcpy(out, snap->head, snap->head_len);
+    out = put_text(out + snap->head_len, "key", key);
     out = put_encoded(out, "row", row);
-    finish(buf, put_seq(out, seq));
+    memcpy(out, snap->tail, sizeof snap->tail); /* all of it, for a constant length: there is room */
+    finish(buf, out + snap->tail_len);
 }
 
 void frame_snap_end(struct buf *buf, struct slice sub, uint64_t seq)
@@ -440,17 +448,33 @@ void frame_snap_end(struct buf *buf, struct slice sub, uint64_t seq)
     finish(buf, put_seq(out, seq));
 }
 
-void frame_delta(struct buf *buf, struct slice sub, struct slice key, enum op_type op, struct slice row, uint64_t seq)
+static char *put_delta_head(char *out, enum op_type op)
+{
+    return put_word(put_start(out, op == OP_DELETE ? 5 : 6, "d"), "sub");
+}
+
+static char *put_delta_tail(char *out, struct slice key, enum op_type op, struct slice row, uint64_t seq)
 {
     assert((op == OP_DELETE) == (row.len == 0));
-    char *out = buf_reserve(buf, FRAME_ROOM + sub.len + key.len + row.len);
-    out = put_start(out, op == OP_DELETE ? 5 : 6, "d");
-    out = put_text(out, "sub", sub);
     out = put_text(out, "key", key);
     out = put_text(out, "op", OP_TYPE_NAMES[op]);
     if (op != OP_DELETE)
         out = put_encoded(out, "cols", row);
-    finish(buf, put_seq(out, seq));
+    return put_seq(out, seq);
+}
+
+void frame_delta(struct buf *buf, struct slice sub, struct slice key, enum op_type op, struct slice row, uint64_t seq)
+{
+    char *out = buf_reserve(buf, FRAME_ROOM + sub.len + key.len + row.len);
+    out = mp_put_str(put_delta_head(out, op), sub);
+    finish(buf, put_delta_tail(out, key, op, row, seq));
+}
+
+size_t frame_delta_for_all(struct buf *buf, struct slice key, enum op_type op, struct slice row, uint64_t seq)
+{
+    char *start = buf_reserve(buf, FRAME_ROOM + key.len + row.len), *hole = put_delta_head(start, op);
+    finish(buf, put_delta_tail(hole, key, op, row, seq));
+    return (size_t)(hole - start);
 }
 
 void frame_uptodate(struct buf *buf, uint64_t seq, const struct slice *sub)

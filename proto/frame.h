@@ -97,11 +97,21 @@ bool columns_next(struct columns *columns, struct slice *ret_name, struct value 
 /* A seq as it stands on the wire, decimal digits alone. False for anything else, and above 2^63-1. */
 bool seq_parse(struct slice text, uint64_t *ret_seq);
 
+/* What all rows of a snapshot have in common, encoded: what stands before the key, and behind the row. */
+struct snap_frame {
+    char head[FRAME_NAME_MAX + 16], tail[32];
+    size_t head_len, tail_len;
+};
+
+void snap_frame_init(struct snap_frame *snap, struct slice sub, uint64_t seq);
+
 /* Encoders: each appends one whole message. `row` is an encoded map of columns. */
-void frame_snap(struct buf *buf, struct slice sub, struct slice key, struct slice row, uint64_t seq);
+void frame_snap(struct buf *buf, const struct snap_frame *snap, struct slice key, struct slice row);
 void frame_snap_end(struct buf *buf, struct slice sub, uint64_t seq);
 /* `row` is empty for OP_DELETE. */
 void frame_delta(struct buf *buf, struct slice sub, struct slice key, enum op_type op, struct slice row, uint64_t seq);
+/* The same for every subscription: its id, a MessagePack string, is missing at the offset that is returned. */
+size_t frame_delta_for_all(struct buf *buf, struct slice key, enum op_type op, struct slice row, uint64_t seq);
 /* `sub` NULL: for the whole session. The same of frame_reset. */
 void frame_uptodate(struct buf *buf, uint64_t seq, const struct slice *sub);
 void frame_reset(struct buf *buf, const struct slice *sub);

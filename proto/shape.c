@@ -187,6 +187,7 @@ void *shape_read_map(struct shape_reader *reader, const cJSON *object, const str
         if (!is_first(reader, object, member))
             continue;
         void *element = elements + n++ * map->size;
+        size_t before_it = reader->problems->n;
         *(char **)element = mem_dup(slice_str(member->string));
         size_t before = shape_enter(reader, member->string);
         const char *rule = map->check_name(member->string);
@@ -195,6 +196,11 @@ void *shape_read_map(struct shape_reader *reader, const cJSON *object, const str
         if (is_of_type(reader, member, map->type))
             map->read(reader, member, element);
         shape_leave(reader, before);
+        if (reader->problems->n > before_it && map->release != NULL) {
+            map->release(element);
+            memset(element, 0, map->size);
+            n--;
+        }
     }
     *ret_n = n;
     return elements;

@@ -49,12 +49,13 @@ void shape_read_object(struct shape_reader *reader, const cJSON *object, const s
 /* An object whose names are the author's, such as `kinds`. */
 struct shape_map {
     shape_check *check_name;
-    size_t size;      /* of an element, a struct whose first member is `char *name` */
-    int type;         /* of each value */
-    shape_read *read; /* fills the element */
+    size_t size;                    /* of an element, a struct whose first member is `char *name` */
+    int type;                       /* of each value */
+    shape_read *read;               /* fills the element */
+    void (*release)(void *element); /* an element with a mistake in it is left out; NULL: it stays, as far as it goes */
 };
 
-/* Returns an array of one element per member. */
+/* Returns an array of one element per member that is not left out. */
 void *shape_read_map(struct shape_reader *reader, const cJSON *object, const struct shape_map *map, size_t *ret_n);
 
 /* Returns an array of texts, or NULL if there are none. */

@@ -28,6 +28,7 @@ struct channel *channel_new(struct actor *actor, struct h2_stream *stream)
     list_init(&channel->link);
     list_init(&channel->collecting_link);
     list_init(&channel->outputs);
+    list_init(&channel->reminder_link);
     if (actor != NULL)
         list_append(&actor->channels, &channel->link);
     return channel;
@@ -39,6 +40,8 @@ void channel_free(struct channel *channel)
     gate_drop(channel);
     list_remove(&channel->link);
     list_remove(&channel->collecting_link);
+    list_remove(&channel->reminder_link);
+    free(channel->audiences);
     buf_release(&channel->collected);
     table_release(&channel->sessions);
     buf_release(&channel->in);
@@ -80,7 +83,7 @@ struct session *channel_find(const struct channel *channel, uint32_t id)
 }
 
 /* Where output goes. What a router that has gone would have got is dropped when the turn ends. */
-static struct buf *collect(struct channel *channel)
+struct buf *channel_collect(struct channel *channel)
 {
     if (list_is_empty(&channel->collecting_link))
         list_append(channel->actor->host->collecting, &channel->collecting_link);
@@ -89,7 +92,7 @@ static struct buf *collect(struct channel *channel)
 
 struct buf *channel_begin_message(struct channel *channel, uint32_t session)
 {
-    struct buf *buf = collect(channel);
+    struct buf *buf = channel_collect(channel);
     channel->begun = envelope_begin(buf, ENVELOPE_MESSAGE, session);
     return buf;
 }
@@ -100,19 +103,14 @@ size_t channel_end_message(struct channel *channel)
     return channel->collected.len - channel->begun;
 }
 
-void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload)
+void channel_send(struct channel *channel, enum envelope_type type, uint32_t session)
 {
-    envelope_append(collect(channel), type, session, payload);
-}
-
-void channel_send_credit(struct channel *channel, uint32_t session, uint32_t bytes)
-{
-    envelope_append_credit(collect(channel), session, bytes);
+    envelope_append(channel_collect(channel), type, session, SLICE(""));
 }
 
 void channel_send_close(struct channel *channel, uint32_t session, uint16_t code, const char *reason)
 {
-    envelope_append_close(collect(channel), session, code, reason);
+    envelope_append_close(channel_collect(channel), session, code, reason);
 }
 
 void channel_release(struct channel *channel, struct buf *bytes)

@@ -33,6 +33,11 @@ struct channel {
     size_t begun;                /* of the message under way, within `collected` */
     struct list collecting_link; /* on the shard's list of channels that have collected something */
     struct list outputs;         /* that the gate holds */
+    unsigned *audiences;         /* by collection: how many subscriptions get its changes in one copy; NULL: none yet */
+    unsigned n_joined;           /* sessions that do */
+    uint64_t boundary;           /* the last one that they were given */
+    struct list reminder_link;   /* on the shard's list of channels whose sessions lag behind the head, */
+    bool is_reminder_due;        /* and it is time to tell them, although nothing concerned them */
 };
 
 /* `actor` NULL: a stream that is no scope's. */
@@ -60,9 +65,9 @@ struct session *channel_find(const struct channel *channel, uint32_t id);
 struct buf *channel_begin_message(struct channel *channel, uint32_t session);
 size_t channel_end_message(struct channel *channel);
 
-/* Anything else. `payload` may be empty. A channel whose router has gone swallows it. */
-void channel_send(struct channel *channel, enum envelope_type type, uint32_t session, struct slice payload);
-void channel_send_credit(struct channel *channel, uint32_t session, uint32_t bytes);
+/* Anything else. A channel whose router has gone swallows it. */
+struct buf *channel_collect(struct channel *channel);                                  /* where to append envelopes */
+void channel_send(struct channel *channel, enum envelope_type type, uint32_t session); /* one without a payload */
 void channel_send_close(struct channel *channel, uint32_t session, uint16_t code, const char *reason);
 
 #endif

@@ -23,7 +23,11 @@
 #include "shards/scope/actor.h"
 #include "shards/slots.h"
 
-enum { ACCEPT_PAUSE_MS = 100 };
+enum {
+    ACCEPT_PAUSE_MS = 100,
+    REMIND_MS = 30000,          /* between boundaries of sessions that nothing concerned */
+    LINK_WAITING_MAX = 4 << 20, /* bytes for a router, beyond which nothing is decided until it has taken some */
+};
 
 /* An empty database of a kind, for `open` of scopes that have no file. */
 struct blank {
@@ -52,7 +56,10 @@ struct shard {
     unsigned n_saving;
     struct list collecting; /* channels */
     struct list bursts;     /* sessions */
+    struct slices slices;
     struct timer burst_timer;
+    struct list reminders; /* channels */
+    struct timer remind_timer;
     struct journal *journal;
     struct gate gate;
     struct blank *blanks; /* by kind */
@@ -140,7 +147,8 @@ static void on_lost(void *arg)
     link->is_lost = true; /* freed in the turn */
 }
 
-static const struct h2_handlers HANDLERS = {on_open, on_data, on_end, on_lost};
+static const struct h2_handlers HANDLERS = {
+    .on_open = on_open, .on_data = on_data, .on_end = on_end, .on_lost = on_lost};
 
 static void resume_accepting(void *arg)
 {
@@ -187,6 +195,19 @@ static void end_due_bursts(struct shard *shard)
         session_end_burst(session);
         actor_mark_dirty(session->channel->actor);
     }
+}
+
+/* So that no cursor falls below the floor while the log goes on. */
+static void remind(void *arg)
+{
+    struct shard *shard = arg;
+    struct list *link;
+    while ((link = list_pop(&shard->reminders)) != NULL) {
+        struct channel *channel = LIST_ITEM(link, struct channel, reminder_link);
+        channel->is_reminder_due = true;
+        actor_mark_dirty(channel->actor);
+    }
+    timer_start(&shard->remind_timer, REMIND_MS);
 }
 
 static void on_burst_timer(void *arg)
@@ -350,12 +371,21 @@ static void flush_links(struct shard *shard)
     }
 }
 
+/* What a turn leads to has to go somewhere: to the disk, and to the routers. */
+static bool can_decide(const struct shard *shard)
+{
+    LIST_FOREACH(link, &shard->links)
+        if (h2_waiting(LIST_ITEM(link, struct link, link)->h2) > LINK_WAITING_MAX)
+            return false;
+    return !list_is_empty(&shard->dirty) && !journal_is_full(shard->journal);
+}
+
 static bool turn(void *arg)
 {
     struct shard *shard = arg;
     struct list decided;
     list_init(&decided);
-    if (!list_is_empty(&shard->dirty) && !journal_is_full(shard->journal)) {
+    if (can_decide(shard)) {
         metric_add(METRIC_SHARD_TURNS, 1);
         decide(shard, &decided);
         journal_flush(shard->journal);
@@ -367,8 +397,7 @@ static bool turn(void *arg)
     flush_links(shard);
     pace_saves(shard);
     rescue_turn(shard->rescue);
-    return console_has_more || can_save_more(shard) ||
-           (!list_is_empty(&shard->dirty) && !journal_is_full(shard->journal));
+    return console_has_more || can_save_more(shard) || can_decide(shard);
 }
 
 /* The beginning and the end. */
@@ -422,9 +451,11 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->options = *options;
     shard->listen_fd = -1;
     list_init(&shard->links);
-    struct list *lists[] = {&shard->dirty, &shard->unsaved, &shard->due, &shard->collecting, &shard->bursts};
+    struct list *lists[] = {&shard->dirty,      &shard->unsaved,   &shard->due,
+                            &shard->collecting, &shard->reminders, &shard->bursts};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
+    slices_init(&shard->slices);
     gate_init(&shard->gate);
     shard->loop = loop_new(turn, shard);
     shard->opener = helper_new(shard->loop);
@@ -433,12 +464,16 @@ struct shard *shard_new(const struct shard_options *options, struct problems *pr
     shard->mender = helper_new(shard->loop);
     timer_init(&shard->burst_timer, shard->loop, on_burst_timer, shard);
     timer_init(&shard->accept_timer, shard->loop, resume_accepting, shard);
+    timer_init(&shard->remind_timer, shard->loop, remind, shard);
+    timer_start(&shard->remind_timer, REMIND_MS);
     shard->blanks = mem_zero(options->app->n_kinds, sizeof *shard->blanks);
     shard->host = (struct actor_host){.shard = shard,
                                       .data_dir = options->data_dir,
+                                      .slices = &shard->slices,
                                       .dirty = &shard->dirty,
                                       .unsaved = &shard->unsaved,
                                       .collecting = &shard->collecting,
+                                      .reminders = &shard->reminders,
                                       .bursts = &shard->bursts,
                                       .allows_blank = allows_blank,
                                       .on_failed_file = on_failed_file,
@@ -552,6 +587,7 @@ void shard_free(struct shard *shard)
     journal_close(shard->journal, is_saved);
     free_blanks(shard);
     timer_stop(&shard->burst_timer);
+    timer_stop(&shard->remind_timer);
     timer_stop(&shard->accept_timer);
     loop_free(shard->loop);
     if (shard->slots_fd >= 0)

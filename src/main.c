@@ -2,6 +2,7 @@
  * main - commands and roles, in one table.
  */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -9,6 +10,7 @@
 #include "proto/json.h"
 #include "src/control/commands.h"
 #include "src/control/token_command.h"
+#include "src/control/usage.h"
 
 static const struct {
     const char *name;
@@ -27,11 +29,17 @@ static const struct {
     {"version", version_command, "", "print the version"},
 };
 
-static void print_commands(FILE *to)
+static void print_help(FILE *to)
 {
-    fprintf(to, "usage: skerry COMMAND [arguments]; skerry COMMAND --help says more\n\n");
+    fprintf(to, "usage: skerry COMMAND [arguments] [options]\n\n"
+                "A sync server: each scope an SQLite file with one writer, and clients that follow it.\n\n"
+                "commands:\n");
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
-        fprintf(to, "  %-8s %-20s %s\n", COMMANDS[i].name, COMMANDS[i].usage, COMMANDS[i].help);
+        fprintf(to, "  %-7s  %-19s  %s\n", COMMANDS[i].name, COMMANDS[i].usage, COMMANDS[i].help);
+    fprintf(to,
+            "\nskerry COMMAND --help says more of each.\n\n"
+            "exit status:\n  0  done\n  1  not done, or something is wrong\n  %d  wrong arguments\n",
+            EXIT_USAGE);
 }
 
 /* Sockets are what a router is for, and files what a worker is for: as many as each may have. */
@@ -53,12 +61,10 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (strcmp(COMMANDS[i].name, name) == 0)
             return COMMANDS[i].run(argc - 1, argv + 1);
-    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
-        print_commands(stdout);
-        return 0;
-    }
-    if (*name != '\0')
-        fprintf(stderr, "skerry: there is no command %s\n", name);
-    print_commands(stderr);
-    return 2;
+    bool wants_help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0;
+    if (wants_help || *name == '\0')
+        print_help(wants_help ? stdout : stderr);
+    else
+        fprintf(stderr, "skerry: %s: no such command; see skerry --help\n", name);
+    return wants_help ? 0 : EXIT_USAGE;
 }

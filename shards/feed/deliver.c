@@ -102,7 +102,7 @@ static void advance(struct session *session, uint64_t seq)
 }
 
 /* From the turn's own changes. False if the credit ran out. */
-static bool deliver_turn(struct session *session, const struct feed *feed, bool *ret_any)
+static bool deliver_turn(struct session *session, const struct feed *feed)
 {
     const struct capture *capture = &feed->file->capture;
     for (size_t i = 0; i < capture->n; i++) {
@@ -114,7 +114,7 @@ static bool deliver_turn(struct session *session, const struct feed *feed, bool 
         deliver_change(session, change->collection, change_key(capture, change), change->op,
                        change_row(capture, change), change->seq);
         advance(session, change->seq);
-        *ret_any = true;
+        session->owes_boundary = true;
     }
     return true;
 }
@@ -133,7 +133,7 @@ static bool deliver_entry(struct session *session, const struct feed *feed, cons
 }
 
 /* From the log, behind `after`. False if the credit ran out, or the file failed. */
-static bool deliver_log(struct session *session, const struct feed *feed, uint64_t after, bool *ret_any)
+static bool deliver_log(struct session *session, const struct feed *feed, uint64_t after)
 {
     struct changelog *log = &feed->file->log;
     struct changelog_entry entry;
@@ -146,7 +146,7 @@ static bool deliver_log(struct session *session, const struct feed *feed, uint64
         done = session->credit > 0 && deliver_entry(session, feed, &entry, &row);
         if (!done)
             break;
-        *ret_any = true;
+        session->owes_boundary = true;
     }
     buf_release(&row);
     return scope_file_end_read(feed->file, log->read) && done;
@@ -164,34 +164,37 @@ static uint64_t lowest(const struct session *session, uint64_t head)
     return from;
 }
 
-/* The session is at the head: says so, to each subscription that caught up, or else once. */
-static void deliver_boundaries(struct session *session, uint64_t head, bool any)
+/* The session is at the head: says so, to each subscription that caught up, or else once. False if the credit ran out. */
+static bool deliver_boundaries(struct session *session, uint64_t head)
 {
     LIST_FOREACH(link, &session->subs) {
         struct sub *sub = LIST_ITEM(link, struct sub, link);
         if (!sub->is_catching_up)
             continue;
-        sub->is_catching_up = false;
+        if (session->credit <= 0)
+            return false;
+        sub->is_catching_up = session->owes_boundary = false;
         deliver_boundary(session, head, sub);
-        any = false;
     }
-    if (any)
-        deliver_boundary(session, head, NULL);
+    if (!session->owes_boundary)
+        return true;
+    if (session->credit <= 0)
+        return false;
+    session->owes_boundary = false;
+    deliver_boundary(session, head, NULL);
+    return true;
 }
 
 bool deliver_changes(struct session *session, const struct feed *feed)
 {
     uint64_t head = feed_head(feed), from = lowest(session, head);
-    bool any = session->owes_boundary;
     bool done = true;
     if (from < head)
-        done = from >= feed->before ? deliver_turn(session, feed, &any) : deliver_log(session, feed, from, &any);
-    session->owes_boundary = any && !done;
+        done = from >= feed->before ? deliver_turn(session, feed) : deliver_log(session, feed, from);
     if (!done)
         return false;
     advance(session, head);
-    deliver_boundaries(session, head, any);
-    return true;
+    return deliver_boundaries(session, head);
 }
 
 /* Positions the statement behind the last row that was sent. */
@@ -202,31 +205,76 @@ static sqlite3_stmt *seek_slice(const struct sub *sub, const struct feed *feed)
     return slice;
 }
 
-static void deliver_row(struct session *session, struct sub *sub, sqlite3_stmt *slice, struct buf *row)
+static void deliver_row(struct session *session, const struct snap_frame *snap, struct slice key, struct slice row)
 {
-    struct slice key = column_slice(slice, (int)sub->collection->key);
-    row->len = 0;
-    row_write(row, sub->collection, slice);
-    frame_snap(begin(session), sub->id, key, buf_slice(row), sub->from);
+    frame_snap(begin(session), snap, key, row);
     end(session);
+}
+
+static void stand_behind(struct sub *sub, struct slice key)
+{
+    sub->key.len = 0;
+    buf_append_slice(&sub->key, key);
+}
+
+/* Reads and sends rows as far as the credit goes; no more than a slice where others' may follow. True behind the last
+ * row. */
+static bool read_rows(struct session *session, struct sub *sub, const struct feed *feed, const struct snap_frame *snap)
+{
+    sqlite3_stmt *read = seek_slice(sub, feed);
+    struct row_slice *kept = herd_begin(feed->herd, sub, feed_head(feed));
+    size_t len = 0, most = kept != NULL || herd_is_sharing(feed->herd) ? SLICE_BYTES : SIZE_MAX;
+    struct buf row = {0};
+    bool more = true;
+    while (session->credit > 0 && len < most && (more = sqlite3_step(read) == SQLITE_ROW)) {
+        struct slice key = column_slice(read, (int)sub->collection->key);
+        row.len = 0;
+        row_write(&row, sub->collection, read);
+        deliver_row(session, snap, key, buf_slice(&row));
+        if (kept != NULL)
+            row_slice_add(kept, key, buf_slice(&row));
+        len += key.len + row.len;
+    }
+    buf_release(&row);
+    if (more)
+        stand_behind(sub, column_slice(read, (int)sub->collection->key));
+    bool is_end = read != NULL && scope_file_end_read(feed->file, read) && !more;
+    if (kept != NULL)
+        herd_keep(feed->herd, sub, kept, is_end);
+    metric_add(METRIC_SHARD_SLICES_READ, 1);
+    return is_end;
+}
+
+/* The same from what was read for another. */
+static bool share_rows(struct session *session, struct sub *sub, const struct feed *feed, const struct snap_frame *snap,
+                       struct row_slice *slice)
+{
+    struct slice key, row, last = SLICE_NONE;
+    size_t at = row_slice_seek(slice, buf_slice(&sub->key));
+    while (session->credit > 0 && row_slice_next(slice, &at, &key, &row)) {
+        deliver_row(session, snap, key, row);
+        last = key;
+    }
+    if (last.len > 0)
+        stand_behind(sub, last);
+    if (at < slice->rows.len)
+        return false;
+    bool is_end = slice->is_end && session->credit > 0; /* else `snap-end` waits, too */
+    herd_pass(feed->herd, sub, slice);
+    return is_end;
 }
 
 /* Sends rows as far as the credit goes. True behind the last row. */
 static bool deliver_rows(struct session *session, struct sub *sub, const struct feed *feed)
 {
-    sqlite3_stmt *slice = seek_slice(sub, feed);
-    struct buf row = {0}, last = {0};
-    bool more = true;
-    while (session->credit > 0 && (more = sqlite3_step(slice) == SQLITE_ROW)) {
-        deliver_row(session, sub, slice, &row);
-        if (session->credit <= 0)
-            buf_append_slice(&last, column_slice(slice, (int)sub->collection->key));
+    struct snap_frame snap;
+    bool is_end = false;
+    snap_frame_init(&snap, sub->id, sub->from);
+    while (!is_end && session->credit > 0 && feed->file->failed == ERR_OK) {
+        struct row_slice *slice = herd_find(feed->herd, sub);
+        is_end = slice == NULL ? read_rows(session, sub, feed, &snap) : share_rows(session, sub, feed, &snap, slice);
     }
-    bool is_whole = slice != NULL && scope_file_end_read(feed->file, slice) && !more;
-    buf_release(&sub->key);
-    sub->key = last;
-    buf_release(&row);
-    return is_whole;
+    return is_end;
 }
 
 bool deliver_snapshot(struct session *session, struct sub *sub, const struct feed *feed)
@@ -238,5 +286,7 @@ bool deliver_snapshot(struct session *session, struct sub *sub, const struct fee
     frame_snap_end(begin(session), sub->id, held(session, sub->from));
     end(session);
     sub->state = SUB_LIVE;
+    list_remove(&sub->herd_link);
+    buf_release(&sub->key);
     return true;
 }

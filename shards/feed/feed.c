@@ -59,6 +59,7 @@ void feed_mark_latest(struct feed *feed)
 void feed_end_turn(struct feed *feed)
 {
     feed->before = feed_head(feed);
+    herd_end_turn(feed->herd);
     if (feed->file != NULL)
         capture_clear(&feed->file->capture);
     if (feed->is_latest_n > MARKS_KEPT) {

@@ -8,11 +8,13 @@
 #ifndef SHARDS_FEED_FEED_H
 #define SHARDS_FEED_FEED_H
 
+#include "shards/feed/slices.h"
 #include "shards/scope/scope_file.h"
 
 struct feed {
     const struct kind *kind;
     struct scope_file *file; /* NULL: the scope has no file yet, so it is empty and its head is 0 */
+    struct herd *herd;       /* what its snapshots share */
     uint64_t before;         /* the head when the turn began */
     bool *is_latest;         /* by change of the turn: no later one of the same key follows */
     size_t is_latest_n;

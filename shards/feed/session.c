@@ -4,43 +4,57 @@
 #include <stdlib.h>
 
 #include "base/metrics.h"
+#include "shards/feed/audience.h"
 #include "shards/feed/deliver.h"
+#include "shards/scope/actor.h"
 
-enum item_type { ITEM_HELLO, ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_RECEIPT, ITEM_PAGE };
+enum item_type { ITEM_HELLO, ITEM_SUB, ITEM_REFUSAL, ITEM_ANSWER, ITEM_RECEIPT, ITEM_PAGE, ITEM_NOTHING };
 
 enum { ANSWER_KEPT_MAX = 4096 }; /* bytes of a result; a larger one is read from its receipt when its turn comes */
 
-/* What the client is owed, in order. */
+/* What the client is owed, in order: one for each message of it, and the hello. */
 struct item {
     struct list link;
     enum item_type what;
-    uint32_t cost;
     struct sub *sub; /* ITEM_SUB */
     size_t len;
     char bytes[]; /* ITEM_ANSWER: the encoded frame; else the id that it is about */
 };
 
-static struct item *owe(struct session *session, enum item_type what, struct sub *sub, struct slice bytes,
-                        uint32_t cost)
+/* The next turn looks at it. */
+static void wake(struct session *session)
+{
+    if (list_is_empty(&session->busy_link))
+        list_append(&session->channel->actor->busy, &session->busy_link);
+}
+
+static void owe(struct session *session, enum item_type what, struct sub *sub, struct slice bytes)
 {
     struct item *item = mem_alloc(sizeof *item + bytes.len);
-    *item = (struct item){.what = what, .cost = cost, .sub = sub, .len = bytes.len};
+    *item = (struct item){.what = what, .sub = sub, .len = bytes.len};
     if (bytes.len > 0)
         memcpy(item->bytes, bytes.data, bytes.len);
     list_append(&session->todo, &item->link);
-    return item;
+    wake(session);
+}
+
+static void drop(struct item *item)
+{
+    list_remove(&item->link);
+    free(item);
 }
 
 static void finish(struct session *session, struct item *item)
 {
-    list_remove(&item->link);
-    session_consume(session, item->cost);
-    free(item);
+    if (item->what != ITEM_HELLO)
+        channel_send(session->channel, ENVELOPE_DONE, session->id);
+    drop(item);
 }
 
 static void sub_free(struct session *session, struct sub *sub)
 {
     list_remove(&sub->link);
+    list_remove(&sub->herd_link);
     session->n_subs--;
     buf_release(&sub->key);
     free(sub);
@@ -54,25 +68,28 @@ struct session *session_new(struct channel *channel, uint32_t id, enum dialect d
     session->dialect = dialect;
     session->claims = *claims;
     *claims = (struct claims){0};
-    session->credit = ENVELOPE_WINDOW;
     list_init(&session->link);
+    list_init(&session->busy_link);
     list_init(&session->burst_link);
     list_init(&session->subs);
     list_init(&session->todo);
     table_insert(&channel->sessions, &session->node, table_hash_number(id));
     metric_add(METRIC_SHARD_SESSIONS, 1);
     if (dialect == DIALECT_V1)
-        owe(session, ITEM_HELLO, NULL, SLICE(""), 0);
+        owe(session, ITEM_HELLO, NULL, SLICE(""));
     return session;
 }
 
 void session_free(struct session *session)
 {
+    if (session->is_joined)
+        audience_leave(session);
     LIST_FOREACH_SAFE(link, &session->todo)
-        free(LIST_ITEM(link, struct item, link));
+        drop(LIST_ITEM(link, struct item, link));
     LIST_FOREACH_SAFE(link, &session->subs)
         sub_free(session, LIST_ITEM(link, struct sub, link));
     list_remove(&session->link);
+    list_remove(&session->busy_link);
     list_remove(&session->burst_link);
     table_remove(&session->channel->sessions, &session->node);
     claims_release(&session->claims);
@@ -81,13 +98,16 @@ void session_free(struct session *session)
     metric_add(METRIC_SHARD_SESSIONS, -1);
 }
 
-void session_consume(struct session *session, uint32_t cost)
+/* It was given what its audiences got, the changes of this turn not yet: from now on it is looked after by itself. */
+static void leave(struct session *session, const struct feed *feed)
 {
-    session->consumed += cost;
-    if (session->consumed < ENVELOPE_WINDOW / 4)
+    if (!session->is_joined)
         return;
-    channel_send_credit(session->channel, session->id, session->consumed);
-    session->consumed = 0;
+    audience_leave(session);
+    channel_send(session->channel, ENVELOPE_LEAVE, session->id);
+    LIST_FOREACH(link, &session->subs)
+        LIST_ITEM(link, struct sub, link)->from = feed->before;
+    wake(session);
 }
 
 /* Subscriptions. */
@@ -107,10 +127,10 @@ static void drop_sub(struct session *session, struct slice id)
     struct sub *sub = find_sub(session, id);
     if (sub == NULL)
         return;
-    LIST_FOREACH_SAFE(link, &session->todo) {
+    LIST_FOREACH(link, &session->todo) {
         struct item *item = LIST_ITEM(link, struct item, link);
         if (item->what == ITEM_SUB && item->sub == sub)
-            finish(session, item);
+            item->what = ITEM_NOTHING;
     }
     sub_free(session, sub);
 }
@@ -149,29 +169,43 @@ static struct sub *sub_new(struct session *session, const struct frame *frame, c
     return sub;
 }
 
-void session_on_sub(struct session *session, const struct frame *frame, const struct feed *feed, int64_t now_us,
-                    uint32_t cost)
+void session_on_sub(struct session *session, const struct frame *frame, const struct feed *feed, int64_t now_us)
 {
     const struct collection *collection = kind_find_collection(feed->kind, frame->sub.collection);
+    leave(session, feed);
     drop_sub(session, frame->id);
     if (collection == NULL || !is_whole_collection(&frame->sub.shape) || session->n_subs >= SESSION_SUBS_MAX) {
-        owe(session, ITEM_REFUSAL, NULL, frame->id, cost);
+        owe(session, ITEM_REFUSAL, NULL, frame->id);
         return;
     }
     struct sub *sub = sub_new(session, frame, collection);
+    herd_join(feed->herd, sub);
     note_burst(session, sub, now_us);
-    owe(session, ITEM_SUB, sub, SLICE(""), cost);
+    owe(session, ITEM_SUB, sub, SLICE(""));
 }
 
-void session_on_unsub(struct session *session, struct slice id, uint32_t cost)
+void session_on_unsub(struct session *session, struct slice id, const struct feed *feed)
 {
+    leave(session, feed);
     drop_sub(session, id);
-    session_consume(session, cost);
+    owe(session, ITEM_NOTHING, NULL, SLICE(""));
 }
 
-void session_on_fetch(struct session *session, struct slice id, uint32_t cost)
+void session_on_fetch(struct session *session, struct slice id)
 {
-    owe(session, ITEM_PAGE, NULL, id, cost);
+    owe(session, ITEM_PAGE, NULL, id);
+}
+
+void session_on_nonsense(struct session *session)
+{
+    metric_add(METRIC_SHARD_FRAMES_DROPPED, 1);
+    owe(session, ITEM_NOTHING, NULL, SLICE(""));
+}
+
+void session_on_credit(struct session *session, uint32_t bytes)
+{
+    session->credit += bytes;
+    wake(session);
 }
 
 void session_end_burst(struct session *session)
@@ -180,13 +214,13 @@ void session_end_burst(struct session *session)
     list_remove(&session->burst_link);
 }
 
-void session_answer(struct session *session, struct slice tx, const struct outcome *outcome, uint32_t cost)
+void session_answer(struct session *session, struct slice tx, const struct outcome *outcome)
 {
     struct buf frame = {0};
     if (slice_eq(buf_slice(&session->put_off), tx))
         buf_release(&session->put_off);
     if (outcome->result.len > ANSWER_KEPT_MAX) {
-        owe(session, ITEM_RECEIPT, NULL, tx, cost);
+        owe(session, ITEM_RECEIPT, NULL, tx);
         return;
     }
     if (outcome->is_rejected)
@@ -194,12 +228,11 @@ void session_answer(struct session *session, struct slice tx, const struct outco
                        session->dialect == DIALECT_V1 ? outcome->seq : 0, 0);
     else
         frame_committed(&frame, tx, outcome->seq, buf_slice(&outcome->result));
-    owe(session, ITEM_ANSWER, NULL, buf_slice(&frame), cost);
+    owe(session, ITEM_ANSWER, NULL, buf_slice(&frame));
     buf_release(&frame);
 }
 
-void session_refuse(struct session *session, struct slice tx, const char *code, const char *message, uint32_t retry_ms,
-                    uint32_t cost)
+void session_refuse(struct session *session, struct slice tx, const char *code, const char *message, uint32_t retry_ms)
 {
     metric_add(METRIC_SHARD_REFUSED, 1);
     if (session->dialect == DIALECT_BASE) {
@@ -210,7 +243,7 @@ void session_refuse(struct session *session, struct slice tx, const char *code, 
     if (session->put_off.len == 0)
         buf_append_slice(&session->put_off, tx);
     frame_rejected(&frame, tx, code, slice_str(message), 0, retry_ms);
-    owe(session, ITEM_ANSWER, NULL, buf_slice(&frame), cost);
+    owe(session, ITEM_ANSWER, NULL, buf_slice(&frame));
     buf_release(&frame);
 }
 
@@ -218,6 +251,50 @@ void session_close(struct session *session, enum ws_code code, const char *reaso
 {
     channel_send_close(session->channel, session->id, (uint16_t)code, reason);
     session_free(session);
+}
+
+/* Lagging behind. */
+
+static void drop_pending_subs(struct session *session)
+{
+    LIST_FOREACH_SAFE(link, &session->subs) {
+        struct sub *sub = LIST_ITEM(link, struct sub, link);
+        if (sub->state != SUB_LIVE)
+            sub_free(session, sub);
+    }
+}
+
+/* False if it cannot be caught up from there: what is behind is in the log no more. */
+static bool go_back(struct session *session, uint64_t seq, const struct feed *feed)
+{
+    LIST_FOREACH(link, &session->subs) {
+        struct sub *sub = LIST_ITEM(link, struct sub, link);
+        sub->from = seq < sub->from ? seq : sub->from;
+        sub->is_catching_up = false;
+        if (feed->file != NULL && sub->from < feed->file->log.floors[sub->collection->number])
+            return false;
+    }
+    return true;
+}
+
+void session_on_lag(struct session *session, uint64_t seq, const struct feed *feed)
+{
+    metric_add(METRIC_SHARD_LAGS, 1);
+    leave(session, feed);
+    channel_send(session->channel, ENVELOPE_LAGGED, session->id);
+    LIST_FOREACH_SAFE(link, &session->todo)
+        drop(LIST_ITEM(link, struct item, link));
+    drop_pending_subs(session);
+    session->credit = 0;
+    session->owes_boundary = false;
+    if (session->is_holding) { /* by a burst that comes again */
+        session->is_holding = session->is_burst_over = false;
+        session->last_sub_us = 0;
+        list_remove(&session->burst_link);
+    }
+    wake(session);
+    if (!go_back(session, seq, feed))
+        session_close(session, WS_CODE_RESTART, "the changes that it missed are not in the log any more");
 }
 
 /* The turn. */
@@ -235,7 +312,7 @@ static bool is_burst_pending(const struct session *session)
 /* The session is at the head: does the resume end here? */
 static void settle(struct session *session, const struct feed *feed)
 {
-    if (!session->is_holding || !session->is_burst_over || is_burst_pending(session))
+    if (!session->is_holding || !session->is_burst_over || is_burst_pending(session) || session->credit <= 0)
         return;
     session->is_holding = false;
     deliver_boundary(session, feed_head(feed), NULL);
@@ -254,6 +331,7 @@ static bool start_sub(struct session *session, struct sub *sub, const struct fee
         sub->state = SUB_LIVE;
         sub->from = sub->since;
         sub->is_catching_up = true;
+        list_remove(&sub->herd_link);
         return true;
     }
     if (sub->has_since)
@@ -289,6 +367,8 @@ static void deliver_item(struct session *session, struct item *item, const struc
     case ITEM_PAGE:
         deliver_empty_page(session, bytes, feed_head(feed));
         break;
+    case ITEM_NOTHING:
+        break;
     }
     finish(session, item);
 }
@@ -298,21 +378,38 @@ static bool is_in_snapshot(const struct item *item)
     return item != NULL && item->what == ITEM_SUB && item->sub->state == SUB_SNAPSHOT;
 }
 
-void session_turn(struct session *session, const struct feed *feed)
+/* Gives it all that it is owed. False if the credit ran out before, or the file failed. */
+static bool deliver(struct session *session, const struct feed *feed)
 {
     for (;;) {
         struct item *item = list_is_empty(&session->todo) ? NULL : LIST_ITEM(session->todo.next, struct item, link);
         if (is_in_snapshot(item)) {
             if (!deliver_snapshot(session, item->sub, feed))
-                return;
+                return false;
             finish(session, item);
             continue;
         }
-        if (!deliver_changes(session, feed))
-            return;
-        settle(session, feed);
-        if (item == NULL || session->credit <= 0)
-            return;
+        if (!session->is_joined) {
+            if (!deliver_changes(session, feed))
+                return false;
+            settle(session, feed);
+        }
+        if (item == NULL)
+            return true;
+        if (session->credit <= 0)
+            return false;
         deliver_item(session, item, feed);
     }
+}
+
+void session_turn(struct session *session, const struct feed *feed)
+{
+    bool is_done = session->credit > 0 && deliver(session, feed);
+    if (!is_done && session->credit <= 0)
+        list_remove(&session->busy_link); /* until there is more */
+    if (!is_done || session->is_holding || feed->file == NULL)
+        return;
+    if (!session->is_joined && session->n_subs > 0)
+        audience_join(session, feed_head(feed));
+    list_remove(&session->busy_link);
 }

@@ -57,32 +57,30 @@ enum err kept_find(const char *data_dir, const struct scope_name *name)
     return err;
 }
 
-/* What is there already stays: a write that is torn would leave records of nobody. */
-static enum err write_name(const char *path, struct slice name)
+/* Whole and durable, or not there: a file of that name that is there may never have reached the disk, and must not be
+ * torn if it has. */
+static enum err put(const char *dir, const char *name, struct slice bytes)
 {
-    struct buf text = {0};
-    bool is_there = file_read(path, ROUTE_SCOPE_MAX, &text) == ERR_OK && slice_eq(buf_slice(&text), name);
-    buf_release(&text);
-    return is_there ? ERR_OK : file_write(path, name);
+    char *part = join(dir, PART), *path = join(dir, name);
+    enum err err = file_write(part, bytes);
+    if (err == ERR_OK)
+        err = rename(part, path) == 0 ? dir_sync(dir) : ERR_IO;
+    free(part);
+    free(path);
+    return err;
 }
 
-/* The segment gets its name last, when all else is durable. */
+/* The segment comes last: it counts once it is there. */
 enum err kept_write(const char *data_dir, const struct scope_name *name, const struct scoperecords *records)
 {
     struct buf bytes = {0};
     char *dir = kept_dir(data_dir, name);
-    char *scope = join(dir, SCOPE), *part = join(dir, PART), *segment = join(dir, SEGMENT);
     kept_encode(&bytes, records);
     enum err err = dir_make(dir);
     if (err == ERR_OK)
-        err = write_name(scope, slice_of(name->text, name->len));
+        err = put(dir, SCOPE, slice_of(name->text, name->len));
     if (err == ERR_OK)
-        err = file_write(part, buf_slice(&bytes));
-    if (err == ERR_OK)
-        err = rename(part, segment) == 0 ? dir_sync(dir) : ERR_IO;
-    free(scope);
-    free(part);
-    free(segment);
+        err = put(dir, SEGMENT, buf_slice(&bytes));
     free(dir);
     buf_release(&bytes);
     return err;

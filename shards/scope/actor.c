@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "proto/websocket.h"
-#include "shards/feed/session.h"
+#include "shards/feed/audience.h"
 #include "shards/log/scoperecord.h"
 #include "shards/scope/answer.h"
 
@@ -35,6 +35,7 @@ void actor_channel_ended(struct actor *actor, struct channel *channel)
 /* As a crash would leave it. */
 static void abandon_file(struct actor *actor)
 {
+    herd_clear(&actor->herd);
     if (actor->feed.file != NULL)
         scope_file_abandon(actor->feed.file);
     actor->feed.file = NULL;
@@ -252,6 +253,8 @@ struct actor *actor_new(const struct actor_host *host, const struct scope_name *
     actor->host = host;
     scope_name_copy(&actor->name, name);
     actor->feed.kind = kind;
+    actor->feed.herd = &actor->herd;
+    herd_init(&actor->herd, host->slices);
     list_init(&actor->dirty_link);
     list_init(&actor->unsaved_link);
     list_init(&actor->due_link);
@@ -261,6 +264,7 @@ struct actor *actor_new(const struct actor_host *host, const struct scope_name *
     list_init(&actor->inbox);
     list_init(&actor->channels);
     list_init(&actor->sessions);
+    list_init(&actor->busy);
     metric_add(METRIC_SHARD_SCOPES, 1);
     return actor;
 }
@@ -277,6 +281,7 @@ void actor_free(struct actor *actor)
     list_remove(&actor->dirty_link);
     list_remove(&actor->unsaved_link);
     list_remove(&actor->due_link);
+    herd_clear(&actor->herd);
     scope_file_close(actor->feed.file);
     sqlite3_close(actor->abandoned);
     buf_release(&actor->saved_why);
@@ -530,6 +535,7 @@ uint64_t actor_suspend(struct actor *actor)
     actor_save(actor); /* so that it leaves no WAL; what cannot be saved, the journal has */
     LIST_FOREACH_SAFE(link, &actor->sessions)
         session_close(LIST_ITEM(link, struct session, link), WS_CODE_RESTART, "the scope is being restored");
+    herd_clear(&actor->herd);
     scope_file_close(actor->feed.file);
     actor->feed.file = NULL;
     actor->is_opened = false;
@@ -567,8 +573,13 @@ bool actor_release(struct actor *actor)
 {
     if (actor->is_away)
         return false;
-    LIST_FOREACH(link, &actor->sessions) {
-        struct session *session = LIST_ITEM(link, struct session, link);
+    LIST_FOREACH(link, &actor->channels) {
+        struct channel *channel = LIST_ITEM(link, struct channel, link);
+        if (channel->stream != NULL)
+            audience_deliver(channel, &actor->feed);
+    }
+    LIST_FOREACH_SAFE(link, &actor->busy) {
+        struct session *session = LIST_ITEM(link, struct session, busy_link);
         if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
             session_turn(session, &actor->feed);
     }

@@ -35,11 +35,13 @@ struct patient;
 struct actor_host {
     void *shard;
     const char *data_dir;
-    struct list *dirty; /* actors with something to do */
+    struct slices *slices; /* that its scopes keep */
+    struct list *dirty;    /* actors with something to do */
     struct journal *journal;
     struct list *unsaved;    /* actors whose file is not durable without the journal, by where that begins in it */
     struct list *collecting; /* channels that have something to send when the turn ends */
     unsigned *n_saving;      /* actors that are away to be saved */
+    struct list *reminders;  /* channels whose sessions lag behind the head, because nothing concerned them */
     struct list *bursts;     /* sessions that hold a boundary until their burst is over, oldest first */
     /* Whether `open` lets these claims into a scope of this kind that has no file yet. */
     bool (*allows_blank)(void *shard, const struct kind *kind, const struct scope_name *name,
@@ -66,8 +68,10 @@ struct actor {
     const struct actor_host *host;
     struct scope_name name;
     struct feed feed; /* holds the kind and the file */
+    struct herd herd;
     struct list inbox;
     struct list channels, sessions;
+    struct list busy;                   /* sessions for which a turn may have something to do */
     struct list unsaved_link, due_link; /* due: for a checkpoint */
     struct turn turn;
     struct job job;

@@ -12,19 +12,19 @@ static void attach(struct actor *actor, struct inbound *request)
     if (!request->is_valid || channel_find(channel, request->session) != NULL) {
         channel_send_close(channel, request->session, WS_CODE_PROTOCOL, "bad attach");
     } else if (request->verdict == VERDICT_DENIED) {
-        channel_send(channel, ENVELOPE_DENIED, request->session, SLICE(""));
+        channel_send(channel, ENVELOPE_DENIED, request->session);
     } else if (request->verdict == VERDICT_LET_IN && actor->turn.err == ERR_OK) {
         struct session *session = session_new(channel, request->session, request->dialect, &request->claims);
         list_append(&actor->sessions, &session->link);
-        channel_send(channel, ENVELOPE_ATTACHED, request->session, SLICE(""));
+        channel_send(channel, ENVELOPE_ATTACHED, request->session);
     } else { /* it is no decision, and a denial would be final */
         channel_send_close(channel, request->session, WS_CODE_TRY_LATER, ACTOR_UNAVAILABLE);
     }
 }
 
-static void on_sub(struct actor *actor, struct session *session, const struct frame *frame, uint32_t cost)
+static void on_sub(struct actor *actor, struct session *session, const struct frame *frame)
 {
-    session_on_sub(session, frame, &actor->feed, clock_mono_us(), cost);
+    session_on_sub(session, frame, &actor->feed, clock_mono_us());
     if (!session->is_holding || session->is_burst_over)
         return;
     list_remove(&session->burst_link);
@@ -39,52 +39,53 @@ static void count(const struct outcome *outcome)
         metric_add(outcome->is_rejected ? METRIC_SHARD_REJECTED : METRIC_SHARD_COMMITTED, 1);
 }
 
-static void answer(struct session *session, const struct inbound *request, uint32_t cost)
+static void answer(struct session *session, const struct inbound *request)
 {
     session_end_burst(session);
     if (request->verdict == VERDICT_REFUSED) {
-        session_refuse(session, request->frame.id, "STORAGE_FULL", "there is no space for it now", TURN_RETRY_FULL_MS,
-                       cost);
+        session_refuse(session, request->frame.id, "STORAGE_FULL", "there is no space for it now", TURN_RETRY_FULL_MS);
         return;
     }
     count(&request->outcome);
-    session_answer(session, request->frame.id, &request->outcome, cost);
+    session_answer(session, request->frame.id, &request->outcome);
 }
 
 static void on_message(struct actor *actor, struct session *session, const struct inbound *request)
 {
     const struct frame *frame = &request->frame;
-    uint32_t cost = ENVELOPE_HEADER + (uint32_t)request->len;
     if (!request->is_valid) {
-        metric_add(METRIC_SHARD_FRAMES_DROPPED, 1);
-        session_consume(session, cost);
+        session_on_nonsense(session);
         return;
     }
     switch (frame->type) {
     case FRAME_SUB:
-        on_sub(actor, session, frame, cost);
+        on_sub(actor, session, frame);
         break;
     case FRAME_UNSUB:
         session_end_burst(session);
-        session_on_unsub(session, frame->id, cost);
+        session_on_unsub(session, frame->id, &actor->feed);
         break;
     case FRAME_FETCH:
         session_end_burst(session);
-        session_on_fetch(session, frame->id, cost);
+        session_on_fetch(session, frame->id);
         break;
     case FRAME_MUT:
     case FRAME_CALL:
-        answer(session, request, cost);
+        answer(session, request);
         break;
     }
 }
 
-static void on_credit(struct session *session, const struct inbound *request)
+/* Of the router itself. */
+static void on_control(const struct actor *actor, struct session *session, const struct inbound *request)
 {
     struct envelope envelope = {request->type, request->session, slice_of(request->payload, request->len)};
     uint32_t bytes;
+    uint64_t seq;
     if (envelope_credit(&envelope, &bytes))
-        session->credit += bytes;
+        session_on_credit(session, bytes);
+    else if (envelope_lag(&envelope, &seq))
+        session_on_lag(session, seq, &actor->feed);
 }
 
 void answer_request(struct actor *actor, struct inbound *request)
@@ -98,8 +99,8 @@ void answer_request(struct actor *actor, struct inbound *request)
         return;
     if (request->type == ENVELOPE_DETACH)
         session_free(session);
-    else if (request->type == ENVELOPE_CREDIT)
-        on_credit(session, request);
     else if (request->type == ENVELOPE_MESSAGE)
         on_message(actor, session, request);
+    else
+        on_control(actor, session, request);
 }

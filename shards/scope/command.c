@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/mp.h"
+#include "shards/scope/failure.h"
 #include "shards/scope/mutation.h"
 #include "shards/scope/row.h"
 
@@ -175,6 +176,14 @@ static enum err query_result(struct run *run)
     return query == NULL ? fail(run) : collect(run, query);
 }
 
+static void log_failure(const struct run *run)
+{
+    struct buf what = {0};
+    buf_printf(&what, "command=%s", run->def->name);
+    failure_log(run->file, run->outcome, what.data);
+    buf_release(&what);
+}
+
 enum err command_run(struct scope_file *file, const struct frame *frame, struct outcome *outcome)
 {
     const struct command *command = kind_find_command(file->kind, frame->call.name);
@@ -196,6 +205,8 @@ enum err command_run(struct scope_file *file, const struct frame *frame, struct 
         err = execute(&run);
     if (err == ERR_OK && !outcome->is_rejected)
         err = query_result(&run);
+    if (outcome->why.len > 0)
+        log_failure(&run);
     free(run.args);
     return err;
 }

@@ -9,6 +9,7 @@
 #include "proto/mp.h"
 #include "shards/scope/bookkeeping.h"
 #include "shards/scope/kind_check.h"
+#include "shards/scope/kind_trial.h"
 
 /* Appends a name as an SQL identifier. */
 static void quote(struct buf *buf, const char *name)
@@ -103,35 +104,47 @@ static char *make_defaults(const struct collection *collection)
     return NULL;
 }
 
-/* The values of `set`, in its order; `from` gives the stored row as `old` where there is one. */
-static char *make_set(const struct collection *collection, const struct app_rule *rule, const char *from)
+/* The line break ends a comment that an expression may end with. */
+static const char *const FROM[] = {
+    [ROW_NONE] = "\n)",
+    [ROW_STORED] = ("\n) FROM %t AS old WHERE old.%k = " KEY_PARAMETER),
+    [ROW_ANY] = "\n) FROM (SELECT 1) LEFT JOIN %t AS old LIMIT 1",
+};
+
+static void append_from(const struct collection *collection, enum asked_row row, struct buf *sql)
+{
+    char *tail = make_sql(collection, FROM[row]);
+    buf_printf(sql, "%s", tail);
+    free(tail);
+}
+
+char *collection_make_question(const struct collection *collection, const char *expression, enum asked_row row)
+{
+    struct buf sql = {0};
+    buf_printf(&sql, "SELECT (%s", expression);
+    append_from(collection, row, &sql);
+    return text_of(&sql);
+}
+
+/* The values of `set`, in its order. */
+static char *make_set(const struct collection *collection, const struct app_rule *rule, enum asked_row row)
 {
     if (rule->n_set == 0)
         return NULL;
     struct buf sql = {0};
     for (size_t i = 0; i < rule->n_set; i++)
-        buf_printf(&sql, "%s(%s\n)", i == 0 ? "SELECT " : ", ", rule->set[i].expression);
-    char *tail = make_sql(collection, from);
-    buf_printf(&sql, "%s", tail);
-    free(tail);
+        buf_printf(&sql, "%s%s", i == 0 ? "SELECT (" : "\n), (", rule->set[i].expression);
+    append_from(collection, row, &sql);
     return text_of(&sql);
 }
 
-static char *make_authorize(const struct collection *collection, const struct app_rule *rule, const char *from)
+static char *make_authorize(const struct collection *collection, const struct app_rule *rule, enum asked_row row)
 {
-    if (rule->authorize == NULL)
-        return NULL;
-    struct buf sql = {0};
-    char *tail = make_sql(collection, from);
-    /* the line break ends a comment that the expression may end with */
-    buf_printf(&sql, "SELECT (%s\n)%s", rule->authorize, tail);
-    free(tail);
-    return text_of(&sql);
+    return rule->authorize == NULL ? NULL : collection_make_question(collection, rule->authorize, row);
 }
 
 static void make_collection_sql(struct collection *collection)
 {
-    static const char STORED[] = " FROM %t AS old WHERE old.%k = " KEY_PARAMETER;
     const struct app_collection *def = collection->def;
     char **sql = collection->sql;
     sql[COLLECTION_ROW] = make_sql(collection, "SELECT * FROM %t WHERE %k = ?1");
@@ -139,11 +152,11 @@ static void make_collection_sql(struct collection *collection)
     sql[COLLECTION_INSERT] = make_insert(collection);
     sql[COLLECTION_DELETE] = make_sql(collection, "DELETE FROM %t WHERE %k = ?1");
     sql[COLLECTION_DEFAULTS] = make_defaults(collection);
-    sql[COLLECTION_INSERT_SET] = make_set(collection, &def->insert, "");
-    sql[COLLECTION_UPDATE_SET] = make_set(collection, &def->update, STORED);
-    sql[COLLECTION_INSERT_AUTHORIZE] = make_authorize(collection, &def->insert, "");
-    sql[COLLECTION_UPDATE_AUTHORIZE] = make_authorize(collection, &def->update, STORED);
-    sql[COLLECTION_DELETE_AUTHORIZE] = make_authorize(collection, &def->delete, STORED);
+    sql[COLLECTION_INSERT_SET] = make_set(collection, &def->insert, ROW_NONE);
+    sql[COLLECTION_UPDATE_SET] = make_set(collection, &def->update, ROW_STORED);
+    sql[COLLECTION_INSERT_AUTHORIZE] = make_authorize(collection, &def->insert, ROW_NONE);
+    sql[COLLECTION_UPDATE_AUTHORIZE] = make_authorize(collection, &def->update, ROW_STORED);
+    sql[COLLECTION_DELETE_AUTHORIZE] = make_authorize(collection, &def->delete, ROW_STORED);
 }
 
 /* What a column's values are, by its declared type: SQLite's own rules, but for the two that it has no name for. */
@@ -185,8 +198,19 @@ static void read_columns(struct collection *collection, struct database *databas
     buf_release(&sql);
 }
 
+/* While a kind is judged, its rules may name columns that nobody can write. */
+static bool find_writable(const struct collection *collection, const char *name, size_t *ret_column)
+{
+    int column = collection_find_column(collection, slice_str(name));
+    if (column == COLUMN_NONE || collection->columns[column].is_generated)
+        return false;
+    *ret_column = (size_t)column;
+    return true;
+}
+
 static void make_plan(struct write_plan *plan, const struct collection *collection, const struct app_rule *rule)
 {
+    size_t column;
     plan->is_writable = mem_zero(collection->n_columns, sizeof *plan->is_writable);
     plan->is_set = mem_zero(collection->n_columns, sizeof *plan->is_set);
     plan->set = mem_zero(rule->n_set + 1, sizeof *plan->set);
@@ -194,11 +218,11 @@ static void make_plan(struct write_plan *plan, const struct collection *collecti
     for (size_t i = 0; i < collection->n_columns; i++)
         plan->is_writable[i] = rule->any_column && !collection->columns[i].is_generated;
     for (size_t i = 0; i < rule->n_columns; i++)
-        plan->is_writable[collection_find_column(collection, slice_str(rule->columns[i]))] = true;
-    for (size_t i = 0; i < rule->n_set; i++) {
-        plan->set[i] = (size_t)collection_find_column(collection, slice_str(rule->set[i].column));
-        plan->is_set[plan->set[i]] = true;
-    }
+        if (find_writable(collection, rule->columns[i], &column))
+            plan->is_writable[column] = true;
+    for (size_t i = 0; i < rule->n_set; i++)
+        if (find_writable(collection, rule->set[i].column, &plan->set[i]))
+            plan->is_set[plan->set[i]] = true;
 }
 
 /* What changes this changes what a client sees, so that its cursor is good no more. */
@@ -221,8 +245,7 @@ static char *make_question(const char *expression)
     return text_of(&sql);
 }
 
-static bool load_collections(struct kind *kind, const struct app *app, struct database *database,
-                             struct problems *problems)
+static void load_columns(struct kind *kind, struct database *database)
 {
     kind->n_collections = kind->def->n_collections;
     kind->collections = mem_zero(kind->n_collections + 1, sizeof *kind->collections);
@@ -231,16 +254,19 @@ static bool load_collections(struct kind *kind, const struct app *app, struct da
         kind->collections[i].number = i;
         read_columns(&kind->collections[i], database);
     }
-    if (!kind_check_columns(kind, app, problems))
-        return false;
+}
+
+static void load_collections(struct kind *kind)
+{
     for (size_t i = 0; i < kind->n_collections; i++) {
         struct collection *collection = &kind->collections[i];
+        if (collection->is_missing)
+            continue;
         make_plan(&collection->insert, collection, &collection->def->insert);
         make_plan(&collection->update, collection, &collection->def->update);
         make_fingerprint(collection);
         make_collection_sql(collection);
     }
-    return true;
 }
 
 static void load_commands(struct kind *kind)
@@ -270,31 +296,80 @@ static void load_tables(struct kind *kind, struct database *database)
     sqlite3_finalize(read);
 }
 
-struct kind *kind_load(const struct app *app, const struct app_kind *def, struct problems *problems)
+/* A mistake does not stop the judging of what it has nothing to do with. */
+static void judge(struct kind *kind, const struct app *app, struct database *database, struct problems *problems)
+{
+    load_columns(kind, database);
+    kind_check_tables(kind, app, database, problems);
+    kind_check_columns(kind, app, problems);
+    load_collections(kind);
+    load_commands(kind);
+    kind->open_sql = make_question(kind->def->open);
+    kind_check_sql(kind, app, database, problems);
+}
+
+/* Without a limit nothing is tried. */
+static enum err open_blank(const struct kind *kind, int64_t limit_ms, struct database *database, struct buf *ret_why)
+{
+    enum err err = database_open(database, ":memory:", true, ret_why);
+    if (err != ERR_OK)
+        return err;
+    if (limit_ms > 0)
+        trial_bound(database);
+    err = bookkeeping_create(database, ret_why);
+    if (err == ERR_OK)
+        err = migrations_apply(&kind->migrations, database, limit_ms, ret_why);
+    if (err != ERR_OK)
+        database_close(database);
+    return err;
+}
+
+static void run_migrations(struct kind *kind, const struct app *app, int64_t limit_ms, struct database *database,
+                           struct problems *problems)
+{
+    struct buf why = {0}, hint = {0};
+    enum err err = open_blank(kind, limit_ms, database, &why);
+    if (limit_ms > 0)
+        trial_explain(err, limit_ms, &hint);
+    if (err != ERR_OK)
+        problems_add(problems, "%s/%s/%.*s%s%.*s", app->dir, kind->def->migrations, (int)why.len, why.data,
+                     hint.len > 0 ? ": it " : "", (int)hint.len, hint.data == NULL ? "" : hint.data);
+    buf_release(&why);
+    buf_release(&hint);
+}
+
+static struct kind *load(const struct app *app, const struct app_kind *def, int64_t limit_ms, struct problems *problems)
 {
     struct kind *kind = mem_zero(1, sizeof *kind);
     struct database database = {0};
-    struct buf why = {0};
+    size_t before = problems->n;
     kind->def = def;
-    bool ok = migrations_load(&kind->migrations, app->dir, def->migrations, problems);
-    if (ok && kind_open_blank(kind, &database, &why) != ERR_OK) {
-        problems_add(problems, "%s/%s/%.*s", app->dir, def->migrations, (int)why.len, why.data);
-        ok = false;
+    migrations_load(&kind->migrations, app->dir, def->migrations, problems);
+    if (problems->n == before)
+        run_migrations(kind, app, limit_ms, &database, problems);
+    if (problems->n == before) {
+        judge(kind, app, &database, problems);
+        if (limit_ms > 0)
+            kind_trial(kind, app, &database, limit_ms, problems);
     }
-    ok = ok && kind_check_tables(kind, app, &database, problems) && load_collections(kind, app, &database, problems);
-    if (ok) {
-        load_commands(kind);
+    if (problems->n == before)
         load_tables(kind, &database);
-        kind->open_sql = make_question(def->open);
-        ok = kind_check_sql(kind, app, &database, problems);
-    }
     if (database.db != NULL)
         database_close(&database);
-    buf_release(&why);
-    if (ok)
+    if (problems->n == before)
         return kind;
     kind_free(kind);
     return NULL;
+}
+
+struct kind *kind_load(const struct app *app, const struct app_kind *def, struct problems *problems)
+{
+    return load(app, def, 0, problems);
+}
+
+void kind_try(const struct app *app, const struct app_kind *def, int64_t limit_ms, struct problems *problems)
+{
+    kind_free(load(app, def, limit_ms, problems));
 }
 
 static void collection_release(struct collection *collection)
@@ -335,15 +410,7 @@ void kind_free(struct kind *kind)
 
 enum err kind_open_blank(const struct kind *kind, struct database *database, struct buf *ret_why)
 {
-    enum err err = database_open(database, ":memory:", true, ret_why);
-    if (err != ERR_OK)
-        return err;
-    err = bookkeeping_create(database, ret_why);
-    if (err == ERR_OK)
-        err = migrations_apply(&kind->migrations, database, ret_why);
-    if (err != ERR_OK)
-        database_close(database);
-    return err;
+    return open_blank(kind, 0, database, ret_why);
 }
 
 sqlite3_stmt *collection_prepare(const struct collection *collection, enum collection_sql which,

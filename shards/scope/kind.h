@@ -57,6 +57,7 @@ struct collection {
     char *sql[COLLECTION_SQL_N]; /* NULL where there is nothing to do or to ask */
     struct write_plan insert, update;
     char fingerprint[65]; /* of everything that decides what a client sees of it */
+    bool is_missing;      /* while its kind is judged: it has no table or no key, so no SQL of it can be judged */
 };
 
 struct command {
@@ -86,12 +87,26 @@ struct kind {
 struct kind *kind_load(const struct app *app, const struct app_kind *def, struct problems *problems);
 void kind_free(struct kind *kind);
 
+/* Judges it as a load does. Besides, each migration, rule and statement must come to its end within `limit_ms` in an
+ * empty scope. */
+void kind_try(const struct app *app, const struct app_kind *def, int64_t limit_ms, struct problems *problems);
+
 /* Opens an empty database of this kind in memory: what a scope looks like that has no file yet. */
 enum err kind_open_blank(const struct kind *kind, struct database *database, struct buf *ret_why);
 
 /* Prepares the statement of a collection that `which` names. */
 sqlite3_stmt *collection_prepare(const struct collection *collection, enum collection_sql which,
                                  struct database *database, struct buf *ret_why);
+
+/* Which row a rule is asked about as `old`. */
+enum asked_row {
+    ROW_NONE,
+    ROW_STORED, /* the one of KEY_PARAMETER, if it is there */
+    ROW_ANY,    /* one that is there, or else one of NULLs: an answer in any case */
+};
+
+/* A SELECT of the expression. The caller frees the text. */
+char *collection_make_question(const struct collection *collection, const char *expression, enum asked_row row);
 
 /* An UPDATE by key that sets the columns for which `columns` is true: parameters ?1.. by column number + 1, the key
  * last. The caller frees the text. */

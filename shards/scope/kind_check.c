@@ -1,6 +1,7 @@
 #include "shards/scope/kind_check.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,9 +209,12 @@ static void check_first_rows(const struct place *place, const struct app_collect
     sqlite3_free(sql);
 }
 
-static void check_collection(const struct place *place, const struct app_collection *def, struct database *database)
+static void check_collection(const struct place *place, struct collection *collection, struct database *database)
 {
-    if (!is_table(database, def->name)) {
+    const struct app_collection *def = collection->def;
+    bool is_there = is_table(database, def->name);
+    collection->is_missing = !is_there || collection_find_column(collection, slice_str(def->key)) == COLUMN_NONE;
+    if (!is_there) {
         COMPLAIN(place, "collections.%s", "the migrations in %s create no table of that name", def->name,
                  place->kind->def->migrations);
         return;
@@ -228,17 +232,14 @@ static void check_collection(const struct place *place, const struct app_collect
     check_first_rows(place, def, database);
 }
 
-bool kind_check_tables(const struct kind *kind, const struct app *app, struct database *database,
-                       struct problems *problems)
+void kind_check_tables(struct kind *kind, const struct app *app, struct database *database, struct problems *problems)
 {
     struct place place = {app, kind, problems};
-    size_t before = problems->n;
     check_all_tables(&place, database);
     check_rollback(&place, database);
     check_reserved_names(&place, database);
-    for (size_t i = 0; i < kind->def->n_collections; i++)
-        check_collection(&place, &kind->def->collections[i], database);
-    return problems->n == before;
+    for (size_t i = 0; i < kind->n_collections; i++)
+        check_collection(&place, &kind->collections[i], database);
 }
 
 static void check_named_column(const struct place *place, const struct collection *collection, const char *operation,
@@ -262,16 +263,16 @@ static void check_rule_columns(const struct place *place, const struct collectio
         check_named_column(place, collection, operation, "set", rule->set[i].column);
 }
 
-bool kind_check_columns(const struct kind *kind, const struct app *app, struct problems *problems)
+void kind_check_columns(const struct kind *kind, const struct app *app, struct problems *problems)
 {
     struct place place = {app, kind, problems};
-    size_t before = problems->n;
     for (size_t i = 0; i < kind->n_collections; i++) {
         const struct collection *collection = &kind->collections[i];
+        if (collection->is_missing)
+            continue;
         check_rule_columns(&place, collection, "insert", &collection->def->insert);
         check_rule_columns(&place, collection, "update", &collection->def->update);
     }
-    return problems->n == before;
 }
 
 /* Which parameters a statement may have. */
@@ -312,15 +313,14 @@ static bool is_argument(const void *of, const char *name)
     return false;
 }
 
-/* Appends to `why` what is wrong with the first bad parameter. */
+/* Appends to `why` which parameters are bad. */
 static void check_parameters(sqlite3_stmt *statement, parameter_check *check, const void *of, struct buf *why)
 {
     for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
         const char *name = sqlite3_bind_parameter_name(statement, i);
-        if (name != NULL && check(of, name))
-            continue;
-        buf_printf(why, "no value is known for parameter %s", name == NULL ? "?" : name);
-        return;
+        if (name == NULL || !check(of, name))
+            buf_printf(why, "%s%s", why->len == 0 ? "no value is known for parameter " : ", ",
+                       name == NULL ? "?" : name);
     }
 }
 
@@ -391,33 +391,54 @@ static void check_writes(const struct place *place, const struct collection *col
         check_write(place, collection, database, "delete", collection->sql[COLLECTION_DELETE]);
 }
 
+/* Each expression alone, so that each mistake is told of its column; then all of them as they are asked. */
+static void check_set(const struct place *place, const struct collection *collection, struct database *database,
+                      const char *operation, const struct app_rule *rule, enum collection_sql which, enum asked_row row,
+                      parameter_check *check)
+{
+    struct buf why = {0};
+    bool ok = true;
+    for (size_t i = 0; i < rule->n_set; i++) {
+        char *sql = collection_make_question(collection, rule->set[i].expression, row);
+        check_statement(database, SQL_RULE, sql, 1, check, collection, &why);
+        if (why.len > 0)
+            COMPLAIN(place, "collections.%s.%s.set.%s", "%.*s", collection->def->name, operation, rule->set[i].column,
+                     (int)why.len, why.data);
+        ok = ok && why.len == 0;
+        why.len = 0;
+        free(sql);
+    }
+    if (ok)
+        check_statement(database, SQL_RULE, collection->sql[which], (int)rule->n_set, check, collection, &why);
+    if (why.len > 0)
+        COMPLAIN(place, "collections.%s.%s.set", "%.*s", collection->def->name, operation, (int)why.len, why.data);
+    buf_release(&why);
+}
+
+static void check_authorize(const struct place *place, const struct collection *collection, struct database *database,
+                            const char *operation, enum collection_sql which, parameter_check *check)
+{
+    struct buf why = {0};
+    check_statement(database, SQL_RULE, collection->sql[which], 1, check, collection, &why);
+    if (why.len > 0)
+        COMPLAIN(place, "collections.%s.%s.authorize", "%.*s", collection->def->name, operation, (int)why.len,
+                 why.data);
+    buf_release(&why);
+}
+
 static void check_collection_sql(const struct place *place, const struct collection *collection,
                                  struct database *database)
 {
     const struct app_collection *def = collection->def;
-    const struct {
-        enum collection_sql which;
-        const char *path;
-        int columns;
-        parameter_check *check;
-    } RULES[] = {
-        {COLLECTION_INSERT_SET, "insert.set", (int)def->insert.n_set, is_column},
-        {COLLECTION_UPDATE_SET, "update.set", (int)def->update.n_set, is_column_or_key},
-        {COLLECTION_INSERT_AUTHORIZE, "insert.authorize", 1, is_column},
-        {COLLECTION_UPDATE_AUTHORIZE, "update.authorize", 1, is_column_or_key},
-        {COLLECTION_DELETE_AUTHORIZE, "delete.authorize", 1, is_key},
-    };
-    for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) {
-        struct buf why = {0};
-        check_statement(database, SQL_RULE, collection->sql[RULES[i].which], RULES[i].columns, RULES[i].check,
-                        collection, &why);
-        if (why.len > 0)
-            COMPLAIN(place, "collections.%s.%s", "%.*s", def->name, RULES[i].path, (int)why.len, why.data);
-        buf_release(&why);
-    }
+    check_set(place, collection, database, "insert", &def->insert, COLLECTION_INSERT_SET, ROW_NONE, is_column);
+    check_set(place, collection, database, "update", &def->update, COLLECTION_UPDATE_SET, ROW_STORED, is_column_or_key);
+    check_authorize(place, collection, database, "insert", COLLECTION_INSERT_AUTHORIZE, is_column);
+    check_authorize(place, collection, database, "update", COLLECTION_UPDATE_AUTHORIZE, is_column_or_key);
+    check_authorize(place, collection, database, "delete", COLLECTION_DELETE_AUTHORIZE, is_key);
     check_writes(place, collection, database);
 }
 
+/* Empties `why`. */
 static void complain_command(const struct place *place, const struct command *command, const char *path,
                              struct buf *why)
 {
@@ -432,28 +453,30 @@ static void check_command_sql(const struct place *place, const struct command *c
     check_statement(database, SQL_RULE, command->authorize_sql, 1, is_argument, command->def, &why);
     complain_command(place, command, "authorize", &why);
     for (size_t i = 0; i < command->def->n_execute; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "execute[%zu]", i);
         check_statement(database, SQL_STATEMENT, command->def->execute[i], 0, is_argument, command->def, &why);
+        complain_command(place, command, path, &why);
         if (says_word(command->def->execute[i], "ROLLBACK"))
             buf_printf(&why, "says ROLLBACK, which would undo other clients' writes; use ABORT");
-        complain_command(place, command, "execute", &why);
+        complain_command(place, command, path, &why);
     }
     check_statement(database, SQL_RULE, command->def->result, 0, is_argument, command->def, &why);
     complain_command(place, command, "result", &why);
 }
 
-bool kind_check_sql(const struct kind *kind, const struct app *app, struct database *database,
+void kind_check_sql(const struct kind *kind, const struct app *app, struct database *database,
                     struct problems *problems)
 {
     struct place place = {app, kind, problems};
     struct buf why = {0};
-    size_t before = problems->n;
     check_statement(database, SQL_RULE, kind->open_sql, 1, is_nothing, NULL, &why);
     if (why.len > 0)
         COMPLAIN(&place, "open", "%.*s", (int)why.len, why.data);
     buf_release(&why);
     for (size_t i = 0; i < kind->n_collections; i++)
-        check_collection_sql(&place, &kind->collections[i], database);
+        if (!kind->collections[i].is_missing)
+            check_collection_sql(&place, &kind->collections[i], database);
     for (size_t i = 0; i < kind->n_commands; i++)
         check_command_sql(&place, &kind->commands[i], database);
-    return problems->n == before;
 }

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/file.h"
 
-enum { MIGRATION_BYTES_MAX = 4 << 20, MIGRATIONS_MAX = 9999 };
+enum { MIGRATION_BYTES_MAX = 4 << 20 };
 
 static int is_sql(const struct dirent *entry)
 {
@@ -17,39 +18,39 @@ static int is_sql(const struct dirent *entry)
     return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".sql") == 0;
 }
 
-static bool has_number(const char *name, size_t number)
+/* 0 if the name does not begin with four digits and a line. */
+static size_t number_of(const char *name)
 {
-    char expected[8];
-    snprintf(expected, sizeof expected, "%04zu_", number);
-    return strncmp(name, expected, 5) == 0;
+    return strspn(name, "0123456789") == 4 && name[4] == '_' ? strtoul(name, NULL, 10) : 0;
 }
 
-/* Adds what is wrong with the file of the next number, if anything is. */
+/* Adds what is wrong with a file, whose number should be `number`. */
 static void check_file(const char *path, bool is_next, size_t number, enum err err, struct slice sql,
                        struct problems *problems)
 {
     if (!is_next)
         problems_add(problems, "%s: migrations are numbered without gaps; this one must start with %04zu_", path,
                      number);
-    else if (err != ERR_OK)
+    if (err != ERR_OK)
         problems_add(problems, "%s: cannot be read: %s (at most %d bytes)", path,
                      err == ERR_INVALID ? "not a file" : err_text(err), MIGRATION_BYTES_MAX);
     else if (sql.len > 0 && memchr(sql.data, '\0', sql.len) != NULL)
         problems_add(problems, "%s: holds a NUL byte, and what is behind it would not run; save it as UTF-8", path);
 }
 
-static bool load_one(struct migrations *migrations, const char *dir, const char *name, struct problems *problems)
+/* `number` is the one that is expected. Returns the next. */
+static size_t load_one(struct migrations *migrations, const char *dir, const char *name, size_t number,
+                       struct problems *problems)
 {
     struct migration *migration = &migrations->items[migrations->n];
-    size_t number = migrations->n + 1, before = problems->n;
+    size_t found = number_of(name), before = problems->n;
     struct buf sql = {0};
     char *path = NULL;
     if (asprintf(&path, "%s/%s", dir, name) < 0)
         abort();
     enum err err = file_read(path, MIGRATION_BYTES_MAX, &sql);
-    check_file(path, has_number(name, number), number, err, buf_slice(&sql), problems);
-    bool ok = problems->n == before;
-    if (ok) {
+    check_file(path, found == number, number, err, buf_slice(&sql), problems);
+    if (problems->n == before) {
         sha256_text(buf_slice(&sql), migration->checksum);
         migration->name = mem_dup(slice_str(name));
         migration->sql = mem_dup(buf_slice(&sql));
@@ -57,7 +58,7 @@ static bool load_one(struct migrations *migrations, const char *dir, const char 
     }
     buf_release(&sql);
     free(path);
-    return ok;
+    return found == 0 ? number : found + 1; /* a gap is one mistake, not one of each file behind it */
 }
 
 bool migrations_load(struct migrations *migrations, const char *app_dir, const char *folder, struct problems *problems)
@@ -68,20 +69,20 @@ bool migrations_load(struct migrations *migrations, const char *app_dir, const c
         abort();
     *migrations = (struct migrations){0};
     int n = scandir(dir, &entries, is_sql, alphasort);
-    bool ok = n > 0 && n <= MIGRATIONS_MAX;
+    size_t before = problems->n, number = 1;
     if (n < 0)
         problems_add(problems, "%s: cannot be read: %s", dir, strerror(errno));
-    else if (!ok)
+    else if (n == 0)
         problems_add(problems, "%s: no migrations; the first is a file 0001_NAME.sql that creates the tables", dir);
-    if (ok)
+    else
         migrations->items = mem_zero((size_t)n, sizeof *migrations->items);
     for (int i = 0; i < n; i++) {
-        ok = ok && load_one(migrations, dir, entries[i]->d_name, problems);
+        number = load_one(migrations, dir, entries[i]->d_name, number, problems);
         free(entries[i]);
     }
     free(entries);
     free(dir);
-    return ok;
+    return problems->n == before;
 }
 
 void migrations_release(struct migrations *migrations)
@@ -150,13 +151,15 @@ static enum err remember(struct database *database, const struct migration *migr
     return code == SQLITE_OK ? ERR_OK : database_err(code);
 }
 
-static enum err apply_one(const struct migration *migration, size_t number, struct database *database,
+static enum err apply_one(const struct migration *migration, size_t number, struct database *database, int64_t limit_ms,
                           struct buf *ret_why)
 {
     enum err err = database_run(database, SQL_OURS, "BEGIN IMMEDIATE", ret_why);
     if (err != ERR_OK)
         return err;
+    database->until_us = limit_ms == 0 ? 0 : clock_mono_us() + limit_ms * 1000;
     err = database_run(database, SQL_MIGRATION, migration->sql, ret_why);
+    database->until_us = 0;
     if (err == ERR_OK)
         err = remember(database, migration, number);
     if (err == ERR_OK)
@@ -166,13 +169,14 @@ static enum err apply_one(const struct migration *migration, size_t number, stru
     return err;
 }
 
-enum err migrations_apply(const struct migrations *migrations, struct database *database, struct buf *ret_why)
+enum err migrations_apply(const struct migrations *migrations, struct database *database, int64_t limit_ms,
+                          struct buf *ret_why)
 {
     size_t applied = 0;
     enum err err = count_applied(migrations, database, &applied, ret_why);
     for (size_t i = applied; err == ERR_OK && i < migrations->n; i++) {
         struct buf why = {0};
-        err = apply_one(&migrations->items[i], i + 1, database, &why);
+        err = apply_one(&migrations->items[i], i + 1, database, limit_ms, &why);
         if (err != ERR_OK)
             buf_printf(ret_why, "%s: %.*s", migrations->items[i].name, (int)why.len, why.data == NULL ? "" : why.data);
         buf_release(&why);

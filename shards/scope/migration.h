@@ -32,7 +32,9 @@ void migrations_release(struct migrations *migrations);
 /* Whether some have not run yet. */
 bool migrations_are_pending(const struct migrations *migrations, struct database *database);
 
-/* Runs what has not run yet. On failure `ret_why` says which file and why, and nothing of that file remains. */
-enum err migrations_apply(const struct migrations *migrations, struct database *database, struct buf *ret_why);
+/* Runs what has not run yet; each file may take `limit_ms`, unless that is 0. On failure `ret_why` says which file and
+ * why, and nothing of that file remains. */
+enum err migrations_apply(const struct migrations *migrations, struct database *database, int64_t limit_ms,
+                          struct buf *ret_why);
 
 #endif

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "shards/scope/failure.h"
 #include "shards/scope/row.h"
 
 /* What a column gets: what the client sent, or what a rule or a default made. */
@@ -26,6 +27,13 @@ struct step {
 };
 
 static const char *const OP_NAMES[] = {[OP_INSERT] = "insert", [OP_UPDATE] = "update", [OP_DELETE] = "delete"};
+
+/* The client is told nothing internal. */
+static void fail(struct outcome *outcome, const char *why)
+{
+    outcome_reject(outcome, REJECT_EXECUTE_FAILED, "mutation failed");
+    buf_printf(&outcome->why, "%s", why);
+}
 
 static enum err judge(struct scope_file *file, int code, struct outcome *outcome)
 {
@@ -51,7 +59,7 @@ static enum err judge(struct scope_file *file, int code, struct outcome *outcome
     case SQLITE_NOMEM:
         return database_err(code);
     default:
-        outcome_reject(outcome, REJECT_EXECUTE_FAILED, "mutation failed");
+        fail(outcome, sqlite3_errmsg(file->database.db));
         return ERR_OK;
     }
 }
@@ -62,7 +70,7 @@ enum err mutation_judge(struct scope_file *file, int code, struct outcome *outco
     if (err != ERR_OK || scope_file_is_in_transaction(file))
         return err;
     if (!outcome->is_rejected)
-        outcome_reject(outcome, REJECT_EXECUTE_FAILED, "mutation failed");
+        fail(outcome, "the turn's transaction was rolled back");
     return ERR_ABORTED; /* what the others of the turn wrote is gone too */
 }
 
@@ -301,6 +309,14 @@ static enum err run_allowed(struct step *step)
     return ERR_INVALID;
 }
 
+static void log_failure(const struct step *step)
+{
+    struct buf what = {0};
+    buf_printf(&what, "op=%s:%s", step->collection->def->name, OP_NAMES[step->op->type]);
+    failure_log(step->file, step->outcome, what.data);
+    buf_release(&what);
+}
+
 static bool reject_without_rule(struct outcome *outcome, struct slice collection, enum op_type type)
 {
     return outcome_reject(outcome, NULL, "no mutation handler for '%.*s:%s'", (int)collection.len, collection.data,
@@ -323,6 +339,8 @@ static enum err run_op(struct scope_file *file, const struct collection *collect
     choose(&step);
     bool ok = take_columns(&step) && (step.rule->allowed || reject_without_rule(outcome, name, op->type));
     enum err err = ok ? run_allowed(&step) : ERR_OK;
+    if (outcome->why.len > 0)
+        log_failure(&step);
     for (size_t i = 0; i < collection->n_columns; i++)
         sqlite3_value_free(step.cells[i].made);
     free(step.cells);

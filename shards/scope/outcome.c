@@ -16,7 +16,7 @@ bool outcome_reject(struct outcome *outcome, const char *code, const char *forma
     va_end(args);
     outcome->is_rejected = true;
     outcome->code = code;
-    outcome->message.len = outcome->result.len = 0;
+    outcome->message.len = outcome->result.len = outcome->why.len = 0;
     struct slice text = slice_str(message);
     while (!utf8_is_valid(text)) /* a character that the cut went through */
         text.len--;
@@ -37,6 +37,7 @@ const char *outcome_known_code(const char *code)
 void outcome_release(struct outcome *outcome)
 {
     buf_release(&outcome->message);
+    buf_release(&outcome->why);
     buf_release(&outcome->result);
     *outcome = (struct outcome){0};
 }

@@ -15,6 +15,7 @@ struct outcome {
     uint64_t seq;                /* the transaction's own last position; 0: the rules never saw it */
     const char *code;            /* of a rejection, or NULL; one of the names below */
     struct buf message;          /* of a rejection */
+    struct buf why;              /* of EXECUTE_FAILED: what SQLite said, for the log alone */
     struct buf result;           /* of a commit: an encoded value, or empty */
 };
 

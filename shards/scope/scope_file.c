@@ -239,7 +239,7 @@ static enum err set_up(struct scope_file *file, bool is_quick, int64_t now_ms, s
         err = ERR_TIMEOUT;
     if (err != ERR_OK)
         return err;
-    err = migrations_apply(&file->kind->migrations, &file->database, ret_why);
+    err = migrations_apply(&file->kind->migrations, &file->database, 0, ret_why);
     capture_init(&file->capture, file->kind, file->database.db); /* the tables are those of the kind only now */
     if (err == ERR_OK)
         err = open_log(file, now_ms, ret_why);

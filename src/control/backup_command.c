@@ -15,9 +15,17 @@
 #include "src/control/console_options.h"
 #include "src/control/shard_call.h"
 
-static const char ABOUT[] =
-    "Writes a copy of the scope to FILE, as it is at one moment, while clients go on: an SQLite database that needs\n"
-    "nothing beside it. FILE.sha256 holds its checksum, for `sha256sum -c` and `skerry restore`.";
+static const struct usage USAGE = {
+    .command = "backup",
+    .arguments = "APP/KIND/ID FILE",
+    .n_arguments = 2,
+    .allowed = CONSOLE_DATA | CONSOLE_RUN | CONSOLE_FORCE,
+    .about = "Copies a scope of a running server to FILE, as it is at one moment, while clients go on.\n\n"
+             "FILE is an SQLite database that needs nothing beside it. FILE.sha256 holds its checksum, for\n"
+             "`sha256sum -c` and `skerry restore`.",
+    .success = "FILE is whole, and on disk",
+    .failure = "there is no copy; standard error says why",
+};
 
 struct backup {
     const char *file;
@@ -72,8 +80,14 @@ static bool keep(struct backup *backup, const char *sum, struct problems *proble
 static bool fetch(struct backup *backup, const struct console_options *options, struct problems *problems)
 {
     char sum[CHECKSUM_TEXT], *path = shard_call_path("backup", &options->scope);
-    struct shard_call call = {
-        .run_dir = options->run_dir, .path = path, .arg = backup, .on_line = on_line, .on_bytes = on_bytes};
+    struct shard_call call = {.run_dir = options->run_dir,
+                              .path = path,
+                              .patience_ms = SHARD_PATIENCE_MS,
+                              .is_long = true,
+                              .if_lost = "there is no copy; run skerry backup again",
+                              .arg = backup,
+                              .on_line = on_line,
+                              .on_bytes = on_bytes};
     bool ok = shard_call_run(&call, 0, problems);
     free(path);
     checksum_end(backup->checksum, sum);
@@ -118,8 +132,8 @@ int backup_command(int argc, char **argv)
 {
     struct console_options options;
     struct problems problems = {0};
-    if (!console_options_parse(argc, argv, CONSOLE_SCOPE_FILE | CONSOLE_FORCE, ABOUT, &options))
-        return 2;
+    if (!console_options_parse(&USAGE, argc, argv, &options))
+        return EXIT_USAGE;
     bool ok = run(&options, &problems);
     problems_print(&problems);
     problems_release(&problems);

@@ -21,20 +21,29 @@
 #include "shards/log/scoperecord.h"
 #include "shards/slots.h"
 #include "src/control/commands.h"
+#include "src/control/usage.h"
 
-static const char HELP[] = "usage: skerry journal show|verify|repair [options]\n"
-                           "\n"
-                           "Looks into the journals of a data folder that no server has open.\n"
-                           "\n"
-                           "  show         lists segments and records\n"
-                           "  verify       says whether they are whole; status 1 if one is damaged\n"
-                           "  repair       gives up what a damaged journal cannot give back: the rest is replayed, the "
-                           "journal's folder is moved\n"
-                           "               aside, and every client gets a reset. Copy the data folder first\n"
-                           "\n"
-                           "  --data DIR   the data folder (default: data)\n"
-                           "  --json       an object a line\n"
-                           "  --help       this text\n";
+enum { JOURNAL_DATA = 1 << 0, JOURNAL_JSON = 1 << 1 };
+
+static const struct usage USAGE = {
+    .command = "journal",
+    .arguments = "show|verify|repair",
+    .n_arguments = 1,
+    .allowed = JOURNAL_DATA | JOURNAL_JSON,
+    .about = "Looks into the journals of a data folder that no server has open.\n\n"
+             "  show    lists segments and records\n"
+             "  verify  says whether they are whole\n"
+             "  repair  gives up what a damaged journal cannot give back: the rest is replayed, the journal's\n"
+             "          folder is moved aside, and every client gets a reset. Copy the data folder first",
+    .success = "the journals are whole, or repaired",
+    .failure = "one is damaged, or cannot be read",
+};
+
+static const struct usage_option OPTIONS[] = {
+    {"data", "DIR", "the data folder (default: data)", JOURNAL_DATA},
+    {"json", NULL, "an object a line (default: text)", JOURNAL_JSON},
+    {0},
+};
 
 struct arguments {
     const char *action, *data_dir;
@@ -233,32 +242,25 @@ static bool repair(const struct arguments *arguments, struct problems *problems)
     return ok;
 }
 
+static bool take(void *arg, unsigned bit, char *value)
+{
+    struct arguments *arguments = arg;
+    if (bit == JOURNAL_DATA)
+        arguments->data_dir = value;
+    else
+        arguments->json = true;
+    return true;
+}
+
 static bool parse(int argc, char **argv, struct arguments *ret)
 {
-    static const struct option OPTIONS[] = {{"data", required_argument, NULL, 'd'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    int found;
-    *ret = (struct arguments){.action = "", .data_dir = "data"};
-    optind = 0;
-    while ((found = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-        if (found == 'h') {
-            fputs(HELP, stdout);
-            exit(0);
-        }
-        if (found != 'd' && found != 'j')
-            return false; /* getopt_long has said why */
-        if (found == 'd')
-            ret->data_dir = optarg;
-        ret->json = ret->json || found == 'j';
-    }
-    if (argc - optind == 1)
-        ret->action = argv[optind];
-    if (strcmp(ret->action, "show") == 0 || strcmp(ret->action, "verify") == 0 || strcmp(ret->action, "repair") == 0)
-        return true;
-    fprintf(stderr, "skerry: journal takes one of show, verify and repair; see skerry journal --help\n");
-    return false;
+    *ret = (struct arguments){.data_dir = "data"};
+    if (!usage_parse(&USAGE, OPTIONS, argc, argv, take, ret))
+        return false;
+    ret->action = argv[optind];
+    return strcmp(ret->action, "show") == 0 || strcmp(ret->action, "verify") == 0 ||
+           strcmp(ret->action, "repair") == 0 ||
+           usage_complain("journal", "%s: must be show, verify or repair; see skerry journal --help", ret->action);
 }
 
 /* Looked for first: locking a folder makes a file in it. */
@@ -283,7 +285,7 @@ int journal_command(int argc, char **argv)
     struct arguments arguments;
     struct problems problems = {0};
     if (!parse(argc, argv, &arguments))
-        return 2;
+        return EXIT_USAGE;
     log_init("journal", LOG_WARN);
     bool ok = is_data_folder(arguments.data_dir, &problems);
     int lock = ok ? slots_lock(arguments.data_dir, 0, ROUTE_SLOTS, &problems) : -1;

@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "src/control/usage.h"
+
 /* The options that a command takes, as bits. */
 enum option_bit {
     OPTION_DATA = 1 << 0,      /* --data DIR: scopes and locks; default ./data */
@@ -17,6 +19,9 @@ enum option_bit {
     OPTION_READY_FD = 1 << 6,  /* --ready-fd N: told when ready, by the supervisor's wish */
 };
 
+/* What every help says of the argument. */
+#define OPTIONS_APP "APP is the folder of an app: app.json and its migrations."
+
 struct options {
     const char *app_dir;
     const char *data_dir, *listen;
@@ -26,9 +31,9 @@ struct options {
     bool is_dev;
 };
 
-/* Parses `argv`, of which argv[0] is the command and one argument the app's folder. False after a message on standard
- * error: exit with 2. `--help` prints the command's options and exits. */
-bool options_parse(int argc, char **argv, unsigned allowed, struct options *ret_options);
+/* Parses `argv`, of which argv[0] is the command and one argument the app's folder; --help exits. False after a message
+ * on standard error: exit with EXIT_USAGE. */
+bool options_parse(const struct usage *usage, int argc, char **argv, struct options *ret_options);
 void options_release(struct options *options);
 
 #endif

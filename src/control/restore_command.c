@@ -15,11 +15,21 @@
 
 enum { CHUNK = 256 << 10, UNDER_WAY_MAX = 1 << 20 };
 
-static const char ABOUT[] =
-    "Puts FILE, a backup, in the place of the scope, while the server runs. FILE must have its FILE.sha256 beside it "
-    "and\n"
-    "be of a scope of the same app and kind; another id is fine. Clients that are there have to come back, and every\n"
-    "client gets a reset: what was confirmed after the backup is gone. The old file is kept beside the scope's.";
+static const struct usage USAGE = {
+    .command = "restore",
+    .arguments = "APP/KIND/ID FILE",
+    .n_arguments = 2,
+    .allowed = CONSOLE_DATA | CONSOLE_RUN | CONSOLE_DISCARD | CONSOLE_NO_CHECKSUM,
+    .about =
+        "Puts FILE, a backup, in the place of a scope of a running server.\n\n"
+        "FILE must have its FILE.sha256 beside it and be of a scope of the same app and kind; another id is fine.\n"
+        "Clients that are there have to come back, and every client gets a reset: what was confirmed after the\n"
+        "backup is gone. The old file is kept beside the scope's.",
+    .success = "the scope is what FILE holds, and it is on disk",
+    .failure = "it was not restored, or did not answer; standard error says which",
+};
+
+#define IF_LOST "the scope was restored or not, never half; run skerry restore again"
 
 struct restore {
     const struct console_options *options;
@@ -118,15 +128,21 @@ static void print_answer(const struct restore *restore)
 static bool send_file(struct restore *restore)
 {
     char *path = shard_call_path("restore", &restore->options->scope);
-    struct shard_call call = {
-        .run_dir = restore->options->run_dir, .path = path, .arg = restore, .on_line = on_line, .send = send_some};
+    struct shard_call call = {.run_dir = restore->options->run_dir,
+                              .path = path,
+                              .patience_ms = SHARD_PATIENCE_MS,
+                              .is_long = true,
+                              .if_lost = IF_LOST,
+                              .arg = restore,
+                              .on_line = on_line,
+                              .send = send_some};
     restore->checksum = checksum_new();
     bool ok = shard_call_run(&call, 0, restore->problems) && !restore->has_failed && !restore->is_bad;
     free(path);
     if (restore->has_terminal)
         fprintf(stderr, "\r\033[K");
     if (ok && restore->answer == NULL) {
-        fail(restore, "the server went away before it had answered; skerry restore can be run again");
+        fail(restore, "the server went away before it had answered; " IF_LOST);
         ok = false;
     }
     if (ok)
@@ -160,8 +176,8 @@ int restore_command(int argc, char **argv)
 {
     struct console_options options;
     struct problems problems = {0};
-    if (!console_options_parse(argc, argv, CONSOLE_SCOPE_FILE | CONSOLE_DISCARD | CONSOLE_NO_CHECKSUM, ABOUT, &options))
-        return 2;
+    if (!console_options_parse(&USAGE, argc, argv, &options))
+        return EXIT_USAGE;
     struct restore restore = {.options = &options, .problems = &problems, .has_terminal = isatty(STDERR_FILENO)};
     bool ok = open_file(&restore) && send_file(&restore);
     if (restore.in != NULL)

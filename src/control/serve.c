@@ -248,13 +248,24 @@ static bool make_data_dir(const char *path, struct problems *problems)
     return false;
 }
 
+static const struct usage USAGE = {
+    .command = "serve",
+    .arguments = "APP",
+    .n_arguments = 1,
+    .allowed = OPTION_DATA | OPTION_RUN | OPTION_SHARDS | OPTION_LISTEN | OPTION_DEV,
+    .about = "Serves an app: checks it, starts a router and a worker, and keeps them alive.\n\n" OPTIONS_APP
+             " Once clients can connect,\n"
+             "`ready http://ADDR:PORT/` goes to standard output.",
+    .success = "it was stopped, by SIGTERM or SIGINT",
+    .failure = "the app, the data folder or the address is wrong, or a process could not start",
+};
+
 int serve_command(int argc, char **argv)
 {
-    enum { ALLOWED = OPTION_DATA | OPTION_RUN | OPTION_SHARDS | OPTION_LISTEN | OPTION_DEV };
     struct supervisor supervisor = {0};
     struct problems problems = {0};
-    if (!options_parse(argc, argv, ALLOWED, &supervisor.options))
-        return 2;
+    if (!options_parse(&USAGE, argc, argv, &supervisor.options))
+        return EXIT_USAGE;
     log_init("supervisor", LOG_INFO);
     int listen_fd = -1;
     if (app_check(supervisor.options.app_dir, &problems) && make_data_dir(supervisor.options.data_dir, &problems))

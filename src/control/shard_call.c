@@ -9,7 +9,7 @@
 
 #include "proto/http.h"
 
-enum { LINE_MAX_BYTES = 4 << 20, HOPS_MAX = 4 };
+enum { LINE_MAX_BYTES = 4 << 20, HOPS_MAX = 4, PINGS = 5 /* while patience lasts */ };
 
 struct line {
     const struct shard_call *call;
@@ -17,7 +17,9 @@ struct line {
     struct loop *loop;
     struct h2 *h2;
     struct h2_stream *stream; /* NULL once it has ended */
-    struct timer patience;
+    struct timer patience, ping;
+    struct sockaddr_un address;
+    struct ucred peer; /* who listens there */
     struct buf in;
     int redirect; /* the shard that has the scope, or -1 */
     bool has_answered;
@@ -31,6 +33,17 @@ static void fail(struct line *line, const char *why)
         problems_add(line->problems, "%s", why);
     line->has_failed = true;
     loop_stop(line->loop);
+}
+
+/* No answer comes any more. Takes `why`. */
+static void give_up(struct line *line, struct buf *why)
+{
+    struct buf text = {0};
+    buf_printf(&text, "%s: %.*s%s%s", line->address.sun_path, (int)why->len, why->data,
+               line->call->if_lost == NULL ? "" : "; ", line->call->if_lost == NULL ? "" : line->call->if_lost);
+    fail(line, text.data);
+    buf_release(&text);
+    buf_release(why);
 }
 
 static void take_line(struct line *line, struct slice text)
@@ -75,8 +88,7 @@ static void on_data(void *stream_arg, struct slice data)
     struct line *line = stream_arg;
     buf_append_slice(&line->in, data);
     take(line);
-    if (line->call->patience_ms > 0)
-        timer_start(&line->patience, line->call->patience_ms);
+    timer_start(&line->patience, line->call->patience_ms);
 }
 
 static void on_end(void *stream_arg)
@@ -88,12 +100,34 @@ static void on_end(void *stream_arg)
 
 static void on_lost(void *arg)
 {
-    fail(arg, "the server went away before it had answered");
+    struct buf why = {0};
+    buf_printf(&why, "the server went away before it had answered");
+    give_up(arg, &why);
+}
+
+static void on_pong(void *arg)
+{
+    struct line *line = arg;
+    timer_start(&line->patience, line->call->patience_ms);
+}
+
+static void ping(void *arg)
+{
+    struct line *line = arg;
+    h2_ping(line->h2); /* the turn sends it */
+    timer_start(&line->ping, line->call->patience_ms / PINGS);
 }
 
 static void lose_patience(void *arg)
 {
-    fail(arg, "the shard does not answer: the server's log may say why");
+    struct line *line = arg;
+    struct buf why = {0};
+    long pid = line->peer.pid;
+    buf_printf(&why,
+               "no answer for %.3g s: its worker, process %ld, hangs or is stopped; the server's log may say why, and "
+               "kill -9 %ld lets the server start another one, which has all that was confirmed",
+               (double)line->call->patience_ms / 1000, pid, pid);
+    give_up(line, &why);
 }
 
 static bool turn(void *arg)
@@ -108,33 +142,45 @@ static bool turn(void *arg)
     return false;
 }
 
-static int connect_to(const char *run_dir, unsigned shard, struct problems *problems)
+static bool connect_to(struct line *line, unsigned shard, int *ret_fd)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int len = snprintf(address.sun_path, sizeof address.sun_path, "%s/shard-%u.sock", run_dir, shard);
-    if (len < 0 || (size_t)len >= sizeof address.sun_path) {
-        problems_add(problems, "%s: too long for a socket's path", run_dir);
-        return -1;
+    struct sockaddr_un *address = &line->address;
+    socklen_t peer_len = sizeof line->peer;
+    address->sun_family = AF_UNIX;
+    int len = snprintf(address->sun_path, sizeof address->sun_path, "%s/shard-%u.sock", line->call->run_dir, shard);
+    if (len < 0 || (size_t)len >= sizeof address->sun_path) {
+        problems_add(line->problems, "%s: too long for a socket's path", line->call->run_dir);
+        return false;
     }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    problems_add(problems, "%s: %s; is the server running, and are --data or --run the server's?", address.sun_path,
-                 strerror(errno));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)address, sizeof *address) == 0) {
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &line->peer, &peer_len);
+        *ret_fd = fd;
+        return true;
+    }
+    problems_add(line->problems, "%s: %s; is the server running, and are --data or --run the server's?",
+                 address->sun_path, strerror(errno));
     if (fd >= 0)
         close(fd);
-    return -1;
+    return false;
+}
+
+static void start_timers(struct line *line)
+{
+    timer_init(&line->patience, line->loop, lose_patience, line);
+    timer_init(&line->ping, line->loop, ping, line);
+    timer_start(&line->patience, line->call->patience_ms);
+    if (line->call->is_long)
+        timer_start(&line->ping, line->call->patience_ms / PINGS);
 }
 
 static void ask(struct line *line, int fd)
 {
-    static const struct h2_handlers HANDLERS = {.on_data = on_data, .on_end = on_end, .on_lost = on_lost};
-    evutil_make_socket_nonblocking(fd);
+    static const struct h2_handlers HANDLERS = {
+        .on_data = on_data, .on_end = on_end, .on_pong = on_pong, .on_lost = on_lost};
     line->loop = loop_new(turn, line);
     line->h2 = h2_new(line->loop, fd, false, &HANDLERS, line);
-    timer_init(&line->patience, line->loop, lose_patience, line);
-    if (line->call->patience_ms > 0)
-        timer_start(&line->patience, line->call->patience_ms);
+    start_timers(line);
     line->stream = h2_open(line->h2, line->call->path, line);
     h2_flush(line->h2);
     if (line->stream != NULL)
@@ -142,6 +188,7 @@ static void ask(struct line *line, int fd)
     if (!line->has_answered)
         fail(line, "the shard does not know this request: is it of another version?");
     timer_stop(&line->patience);
+    timer_stop(&line->ping);
     h2_free(line->h2);
     loop_free(line->loop);
 }
@@ -150,8 +197,8 @@ bool shard_call_run(const struct shard_call *call, unsigned shard, struct proble
 {
     for (int hop = 0; hop < HOPS_MAX; hop++) {
         struct line line = {.call = call, .problems = problems, .redirect = -1};
-        int fd = connect_to(call->run_dir, shard, problems);
-        if (fd < 0)
+        int fd;
+        if (!connect_to(&line, shard, &fd))
             return false;
         ask(&line, fd);
         buf_release(&line.in);

@@ -2,7 +2,8 @@
  * shard_call - asks a running server's shard something, over its socket in the run folder, and waits for the answer.
  *
  * An answer is lines of JSON; behind one that has `bytes` come bytes, if the caller takes any. A shard that says that
- * another one has the scope is believed: the call goes there.
+ * another one has the scope is believed: the call goes there. One that says nothing is named
+ * with its process when patience ends.
  */
 #ifndef CONTROL_SHARD_CALL_H
 #define CONTROL_SHARD_CALL_H
@@ -12,10 +13,14 @@
 #include "proto/json.h"
 #include "proto/route.h"
 
+enum { SHARD_PATIENCE_MS = 10000 };
+
 struct shard_call {
     const char *run_dir;
     const char *path;
-    int64_t patience_ms; /* with a shard that says nothing; 0: for ever */
+    int64_t patience_ms; /* with a shard that says nothing */
+    bool is_long;        /* the answer may take its time, while the shard's loop answers pings */
+    const char *if_lost; /* what holds if no answer comes: a clause, for the message; or NULL */
     void *arg;
     void (*on_line)(void *arg, const cJSON *line);
     void (*on_bytes)(void *arg, struct slice bytes); /* or NULL: none come */

@@ -12,10 +12,14 @@
 #include "src/control/console_options.h"
 #include "src/control/shard_call.h"
 
-enum { PATIENCE_MS = 10000 };
-
-static const char ABOUT[] = "Says how a running server is: a line for each shard, and each scope that is in trouble.\n"
-                            "The exit status is 1 if something is.";
+static const struct usage USAGE = {
+    .command = "status",
+    .arguments = "",
+    .allowed = CONSOLE_DATA | CONSOLE_RUN | CONSOLE_JSON,
+    .about = "Says how a running server is: a line for each shard, and each scope that is in trouble.",
+    .success = "all is well",
+    .failure = "something is in trouble, or does not answer",
+};
 
 static void keep_answer(void *arg, const cJSON *line)
 {
@@ -29,8 +33,11 @@ static cJSON *ask(const char *run_dir, unsigned shard)
 {
     cJSON *answer = NULL;
     struct problems problems = {0};
-    struct shard_call call = {
-        .run_dir = run_dir, .path = "/status", .patience_ms = PATIENCE_MS, .arg = &answer, .on_line = keep_answer};
+    struct shard_call call = {.run_dir = run_dir,
+                              .path = "/status",
+                              .patience_ms = SHARD_PATIENCE_MS,
+                              .arg = &answer,
+                              .on_line = keep_answer};
     if (!shard_call_run(&call, shard, &problems)) {
         cJSON_Delete(answer);
         answer = cJSON_CreateObject();
@@ -162,8 +169,8 @@ static bool is_well(const cJSON *all)
 int status_command(int argc, char **argv)
 {
     struct console_options options;
-    if (!console_options_parse(argc, argv, CONSOLE_JSON, ABOUT, &options))
-        return 2;
+    if (!console_options_parse(&USAGE, argc, argv, &options))
+        return EXIT_USAGE;
     cJSON *all = ask_all(options.run_dir);
     int status = is_well(all) ? 0 : 1;
     if ((options.given & CONSOLE_JSON) != 0) {

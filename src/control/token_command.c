@@ -1,7 +1,5 @@
 #include "src/control/token_command.h"
 
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,22 +8,30 @@
 #include "proto/app.h"
 #include "proto/json.h"
 #include "proto/utf8.h"
+#include "src/control/usage.h"
 #include "src/router/token.h"
 
-enum { EXIT_USAGE = 2, TTL_MAX_S = 10 * 365 * 86400 };
+enum { TTL_MAX_S = 10 * 365 * 86400 };
+enum { TOKEN_APP = 1 << 0, TOKEN_SUB = 1 << 1, TOKEN_CLAIM = 1 << 2, TOKEN_TTL = 1 << 3 };
 
-static const char HELP[] =
-    "Usage: skerry token --app APP --sub WHO [--claim NAME=VALUE]... [--ttl TIME]\n"
-    "\n"
-    "Prints a token, signed with the first of the app's keys, that says who its bearer is.\n"
-    "\n"
-    "  --app APP           the app's folder, or its name if the folder is here or in ./examples\n"
-    "  --sub WHO           the claim `sub`: the user's id\n"
-    "  --claim NAME=VALUE  one more claim; VALUE is read as JSON, or else is a text: --claim 'rooms=[\"tea\"]'\n"
-    "  --ttl TIME          how long it is valid: a number and s, m, h or d; 1h if not given\n"
-    "  --help              this text\n"
-    "\n"
-    "The claims aud and iss come from the app; iat and exp from the clock.\n";
+static const struct usage USAGE = {
+    .command = "token",
+    .arguments = "--app APP --sub WHO",
+    .allowed = TOKEN_APP | TOKEN_SUB | TOKEN_CLAIM | TOKEN_TTL,
+    .about = "Prints a token, signed with the first of the app's keys, that says who its bearer is.\n\n"
+             "The claims aud and iss come from the app; iat and exp from the clock.",
+    .success = "the token was printed",
+    .failure = "there is none; standard error says why",
+};
+
+static const struct usage_option OPTIONS[] = {
+    {"app", "APP", "the app's folder, or its name if the folder is here or in ./examples", TOKEN_APP},
+    {"sub", "WHO", "the claim `sub`: the user's id", TOKEN_SUB},
+    {"claim", "NAME=VALUE", "one more claim; VALUE is read as JSON, or else is a text: --claim 'rooms=[\"tea\"]'",
+     TOKEN_CLAIM},
+    {"ttl", "TIME", "how long it is valid: a number and s, m, h or d (default: 1h)", TOKEN_TTL},
+    {0},
+};
 
 struct request {
     const char *app, *sub;
@@ -33,22 +39,7 @@ struct request {
     cJSON *claims;
 };
 
-static bool complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Returns false, for the caller to return. */
-static bool complain(const char *format, ...)
-{
-    struct problems problems = {0};
-    char text[800];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    problems_add(&problems, "skerry token: %s", text);
-    fputs(problems.text.data, stderr);
-    problems_release(&problems);
-    return false;
-}
+#define complain(...) usage_complain("token", __VA_ARGS__)
 
 /* ---- arguments ---- */
 
@@ -95,32 +86,25 @@ static bool add_claim(cJSON *claims, const char *text)
     return is_free;
 }
 
-static bool set_option(struct request *request, int option, char **argv)
+static bool take(void *arg, unsigned bit, char *value)
 {
-    switch (option) {
-    case 'a':
-        request->app = optarg;
+    struct request *request = arg;
+    switch (bit) {
+    case TOKEN_APP:
+        request->app = value;
         return true;
-    case 's':
-        request->sub = optarg;
+    case TOKEN_SUB:
+        request->sub = value;
         return true;
-    case 'c':
-        return add_claim(request->claims, optarg);
-    case 't':
-        return parse_ttl(optarg, &request->ttl_s);
-    case ':':
-        return complain("%s: a value is missing; see skerry token --help", argv[optind - 1]);
+    case TOKEN_CLAIM:
+        return add_claim(request->claims, value);
     default:
-        if (optopt != 0) /* one letter, maybe in the middle of an argument */
-            return complain("-%c: no such option; see skerry token --help", optopt);
-        return complain("%s: no such option; see skerry token --help", argv[optind - 1]);
+        return parse_ttl(value, &request->ttl_s);
     }
 }
 
-static bool is_complete(const struct request *request, int argc, char **argv)
+static bool is_complete(const struct request *request)
 {
-    if (optind < argc)
-        return complain("%s: unexpected; see skerry token --help", argv[optind]);
     if (request->app == NULL || request->app[0] == '\0')
         return complain("--app is missing: for which app? see skerry token --help");
     if (request->sub == NULL || request->sub[0] == '\0')
@@ -128,26 +112,6 @@ static bool is_complete(const struct request *request, int argc, char **argv)
     if (!utf8_is_valid(slice_str(request->sub)))
         return complain("--sub: must be UTF-8");
     return true;
-}
-
-static bool parse_arguments(int argc, char **argv, struct request *request, bool *ret_wants_help)
-{
-    static const struct option OPTIONS[] = {
-        {"app", required_argument, NULL, 'a'},   {"sub", required_argument, NULL, 's'},
-        {"claim", required_argument, NULL, 'c'}, {"ttl", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},        {0},
-    };
-    int option;
-    optind = 0; /* GNU: begin anew, also in the middle of an argument */
-    while ((option = getopt_long(argc, argv, ":h", OPTIONS, NULL)) != -1) {
-        if (option == 'h') {
-            *ret_wants_help = true;
-            return true;
-        }
-        if (!set_option(request, option, argv))
-            return false;
-    }
-    return is_complete(request, argc, argv);
 }
 
 /* ---- the app and its keys ---- */
@@ -239,10 +203,9 @@ static int mint(const struct request *request)
 int token_command(int argc, char **argv)
 {
     struct request request = {.ttl_s = 3600, .claims = cJSON_CreateObject()};
-    bool wants_help = false;
     int status = EXIT_USAGE;
-    if (parse_arguments(argc, argv, &request, &wants_help))
-        status = wants_help ? (fputs(HELP, stdout), EXIT_SUCCESS) : mint(&request);
+    if (usage_parse(&USAGE, OPTIONS, argc, argv, take, &request) && is_complete(&request))
+        status = mint(&request);
     cJSON_Delete(request.claims);
     return status;
 }

@@ -10,6 +10,12 @@
 
 enum { BURST_SECONDS = 2 }; /* what a session may send at once, in seconds of its rate */
 
+/* Bytes that may be under way, in each direction. */
+static uint32_t window(const struct client *client)
+{
+    return client->connection->router->options.window;
+}
+
 static unsigned shard_of(const struct router *router, const struct scope_name *name)
 {
     struct scope_hash hash = scope_hash(name);
@@ -33,9 +39,11 @@ struct client *client_new(struct connection *connection, const struct scope_name
     client->refilled_us = clock_mono_us();
     client->upgrade = *upgrade;
     list_init(&client->throttle_link);
+    place_init(&client->place);
     ws_decoder_init(&client->decoder, FRAME_MAX, ROUTER_MESSAGE_MAX);
     link_channel_add(channel, client);
     link_channel_attach(channel, client->id, upgrade->dialect, claims);
+    link_channel_send_credit(channel, client->id, window(client));
     return client;
 }
 
@@ -52,7 +60,7 @@ static void leave_channel(struct client *client)
 static void detach(struct client *client)
 {
     if (client->channel != NULL)
-        link_channel_send(client->channel, ENVELOPE_DETACH, client->id, SLICE(""));
+        link_channel_send(client->channel, ENVELOPE_DETACH, client->id);
     leave_channel(client);
 }
 
@@ -63,6 +71,8 @@ void client_free(struct client *client)
         metric_add(METRIC_ROUTER_SESSIONS, -1);
     list_remove(&client->throttle_link);
     ws_decoder_release(&client->decoder);
+    place_release(&client->place);
+    buf_release(&client->asked);
     free(client);
 }
 
@@ -144,20 +154,62 @@ static void on_close(struct client *client, const struct envelope *envelope)
 
 static void on_message(struct client *client, struct slice message)
 {
+    assert(client->undrained < window(client)); /* the shard keeps to its credit */
     client->undrained += ENVELOPE_HEADER + (uint32_t)message.len;
     if (client->connection->state == CONNECTION_WEBSOCKET)
         ws_frame(connection_out(client->connection), WS_BINARY, message);
 }
 
-static void on_credit(struct client *client, const struct envelope *envelope)
+static size_t under_way(const struct client *client)
 {
-    uint32_t bytes;
-    bool ok = envelope_credit(envelope, &bytes);
-    assert(ok && bytes <= client->under_way);
-    bool was_full = client->under_way >= ENVELOPE_WINDOW;
-    client->under_way -= bytes;
+    return client->asked.len - client->done;
+}
+
+static void on_done(struct client *client)
+{
+    bool was_full = under_way(client) >= window(client);
+    struct slice asked = slice_of(client->asked.data + client->done, under_way(client));
+    struct envelope envelope;
+    enum envelope_status status = envelope_decode(&asked, &envelope);
+    assert(status == ENVELOPE_WHOLE);
+    (void)status;
+    client->done = client->asked.len - asked.len;
+    buf_trim(&client->asked, &client->done);
+    if (client->asked.len == 0)
+        buf_release(&client->asked);
     if (was_full && client_may_receive(client))
         connection_resume(client->connection);
+}
+
+void client_lag(struct client *client)
+{
+    client->undrained = 0;
+    link_channel_send_lag(client->channel, client->id, client->place.seq);
+    link_channel_send_credit(client->channel, client->id, window(client));
+    link_channel_write(client->channel, slice_of(client->asked.data + client->done, under_way(client)));
+}
+
+/* What comes for it alone, in its order. */
+static void on_own(struct client *client, const struct envelope *envelope)
+{
+    if (!pump_lets_in(link_channel_pump(client->channel), client))
+        return;
+    switch (envelope->type) {
+    case ENVELOPE_MESSAGE:
+        on_message(client, envelope->payload);
+        break;
+    case ENVELOPE_DONE:
+        on_done(client);
+        break;
+    case ENVELOPE_JOIN:
+        pump_join(link_channel_pump(client->channel), client, envelope);
+        break;
+    case ENVELOPE_LEAVE:
+        pump_leave(client);
+        break;
+    default:
+        assert(false && "a shard sends nothing else");
+    }
 }
 
 void client_on_envelope(struct client *client, const struct envelope *envelope)
@@ -169,18 +221,14 @@ void client_on_envelope(struct client *client, const struct envelope *envelope)
     case ENVELOPE_DENIED:
         on_denied(client);
         break;
-    case ENVELOPE_MESSAGE:
-        on_message(client, envelope->payload);
-        break;
-    case ENVELOPE_CREDIT:
-        on_credit(client, envelope);
-        break;
     case ENVELOPE_CLOSE:
         on_close(client, envelope);
         break;
-    case ENVELOPE_ATTACH:
-    case ENVELOPE_DETACH:
-        assert(false && "a shard attaches nobody");
+    case ENVELOPE_LAGGED:
+        pump_leave(client);
+        break;
+    default:
+        on_own(client, envelope);
     }
 }
 
@@ -233,13 +281,14 @@ bool client_try_unthrottle(struct client *client)
 
 bool client_may_receive(const struct client *client)
 {
-    return client->under_way < ENVELOPE_WINDOW && list_is_empty(&client->throttle_link) && client->channel != NULL;
+    return under_way(client) < window(client) && list_is_empty(&client->throttle_link) && client->channel != NULL;
 }
 
 static void take_binary(struct client *client, struct slice message)
 {
-    client->under_way += ENVELOPE_HEADER + (uint32_t)message.len;
-    link_channel_send(client->channel, ENVELOPE_MESSAGE, client->id, message);
+    size_t before = client->asked.len;
+    envelope_append(&client->asked, ENVELOPE_MESSAGE, client->id, message);
+    link_channel_write(client->channel, slice_of(client->asked.data + before, client->asked.len - before));
 }
 
 static void take_event(struct client *client, const struct ws_event *event)
@@ -293,15 +342,28 @@ void client_receive(struct client *client, char **data, size_t *len)
     }
 }
 
-void client_drained(struct client *client)
+static void return_credit(struct client *client)
 {
     size_t waiting = connection_waiting(client->connection);
     uint32_t held = waiting < client->undrained ? (uint32_t)waiting : client->undrained;
     uint32_t bytes = client->undrained - held;
-    if (bytes < ENVELOPE_WINDOW / 4 || client->channel == NULL)
+    if (bytes < window(client) / 4)
         return;
     client->undrained -= bytes;
     link_channel_send_credit(client->channel, client->id, bytes);
+}
+
+void client_drained(struct client *client)
+{
+    if (client->channel == NULL)
+        return;
+    return_credit(client);
+    pump_resume(link_channel_pump(client->channel), client);
+}
+
+uint64_t client_distance(const struct client *client)
+{
+    return client->channel == NULL ? 0 : pump_distance(link_channel_pump(client->channel), client);
 }
 
 void client_sweep(struct client *client, int64_t now_ms, int64_t now_s)

@@ -3,6 +3,7 @@
  *
  * Messages pass unread; what is answered here is `ping`, and what is kept here are the limits: the size of a message,
  * the frames per second, the bytes under way to the shard (its credit), and those on their way to the socket (ours).
+ * What is under way to the shard is kept until it is done with: a session that was too slow sends it again.
  *
  * Ownership: its connection's. Thread: the router's.
  */
@@ -27,7 +28,9 @@ struct client {
     struct upgrade upgrade;
     struct ws_decoder decoder;
     int64_t expires_s;  /* its claims end then; 0: never */
-    uint32_t under_way; /* bytes sent to the shard and not yet done with */
+    struct place place; /* among the channel's sessions */
+    struct buf asked;   /* what was sent to the shard and is not done with, as envelopes */
+    size_t done;        /* bytes at the front of `asked` that are */
     uint32_t undrained; /* bytes from the shard that are not given back as credit yet */
     double tokens;      /* frames that may still come at once */
     int64_t refilled_us;
@@ -47,8 +50,15 @@ void client_on_channel_lost(struct client *client);
 void client_receive(struct client *client, char **data, size_t *len);
 bool client_may_receive(const struct client *client);
 
-/* The socket has taken some output: gives credit back. */
+/* The socket has taken some output: gives credit back, and goes on. */
 void client_drained(struct client *client);
+
+/* It has fallen out of the channel's recent frames, and its socket has drained: the shard has to go on from its last
+ * boundary. */
+void client_lag(struct client *client);
+
+/* By how many positions it is behind its scope, as far as is known here. */
+uint64_t client_distance(const struct client *client);
 
 /* Ends it with a close frame. An extended session is told before when to come back, where that is no matter of the
  * application. */

@@ -44,7 +44,7 @@ static void update_watch(struct connection *connection)
     bool wants = connection->state == CONNECTION_HTTP || connection->state == CONNECTION_CLOSING ||
                  (connection->state == CONNECTION_WEBSOCKET && client_may_receive(connection->client));
     unsigned wanted = wants && !is_full(connection) ? WATCH_READ : 0;
-    if (connection_waiting(connection) > 0 && list_is_empty(&connection->dirty_link))
+    if (connection_is_blocked(connection))
         wanted |= WATCH_WRITE;
     watch_want(&connection->watch, wanted);
 }
@@ -209,6 +209,24 @@ static bool is_passing(void)
     return errno == EAGAIN || errno == EINTR;
 }
 
+ssize_t connection_send(struct connection *connection, struct slice bytes)
+{
+    assert(connection_waiting(connection) == 0);
+    ssize_t len = send(connection->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+    if (len < 0 && !is_passing()) {
+        connection_kill(connection);
+        return -1;
+    }
+    connection->progressed_ms = now_ms();
+    return len < 0 ? 0 : len;
+}
+
+void connection_keep(struct connection *connection, struct slice bytes)
+{
+    buf_append_slice(&connection->out, bytes);
+    update_watch(connection);
+}
+
 /* Each returns false if the socket is broken. */
 
 static bool send_bytes(struct connection *connection)
@@ -261,6 +279,8 @@ void connection_flush(struct connection *connection)
     }
     if (connection->client != NULL)
         client_drained(connection->client);
+    if (connection->state == CONNECTION_DEAD)
+        return;
     if (connection->state == CONNECTION_CLOSING && connection_waiting(connection) == 0)
         shutdown(connection->fd, SHUT_WR); /* the peer's end, or the sweep, ends it */
     if (was_full && !is_full(connection))

@@ -10,6 +10,8 @@
 #ifndef ROUTER_CONNECTION_H
 #define ROUTER_CONNECTION_H
 
+#include <sys/types.h>
+
 #include "proto/http.h"
 #include "src/router/router.h"
 
@@ -50,6 +52,11 @@ struct buf *connection_out(struct connection *connection);
  * left; no request is handled meanwhile. */
 void connection_send_file(struct connection *connection, int file, size_t len);
 
+/* For who has bytes that are not collected: sends some at once, where nothing waits, and returns how many the socket
+ * took; -1 if it was broken, and killed. What it has begun and not taken, connection_keep has it take first. */
+ssize_t connection_send(struct connection *connection, struct slice bytes);
+void connection_keep(struct connection *connection, struct slice bytes);
+
 /* Moves to another state; asserts that it may. */
 void connection_become(struct connection *connection, enum connection_state state);
 
@@ -74,6 +81,12 @@ static inline int64_t connection_alive_ms(const struct connection *connection)
 static inline size_t connection_waiting(const struct connection *connection)
 {
     return connection->out.len - connection->sent + connection->file_left;
+}
+
+/* It has been tried: the socket takes no more now. */
+static inline bool connection_is_blocked(const struct connection *connection)
+{
+    return connection_waiting(connection) > 0 && list_is_empty(&connection->dirty_link);
 }
 
 static inline bool connection_is_read(const struct connection *connection)

@@ -24,6 +24,7 @@ struct link {
     struct timer retry;
     int64_t retry_ms;
     struct table channels; /* by scope */
+    struct list pumps;     /* that got something in this turn */
     void (*on_up)(void *arg);
     void *arg;
 };
@@ -41,6 +42,7 @@ struct link_channel {
     struct scope_name name;
     struct h2_stream *stream;
     struct table sessions;
+    struct pump pump;
     struct buf in; /* the beginning of an envelope */
     bool is_ending;
 };
@@ -59,6 +61,12 @@ static struct client *find_client(const struct link_channel *channel, uint32_t i
 static void dispatch(void *arg, const struct envelope *envelope)
 {
     struct link_channel *channel = arg;
+    if (envelope->type == ENVELOPE_CHANGE || envelope->type == ENVELOPE_BOUNDARY) {
+        pump_take(&channel->pump, envelope);
+        if (list_is_empty(&channel->pump.dirty_link))
+            list_append(&channel->link->pumps, &channel->pump.dirty_link);
+        return;
+    }
     struct client *client = find_client(channel, envelope->session);
     if (client != NULL)
         client_on_envelope(client, envelope);
@@ -88,9 +96,11 @@ static void channel_on_end(struct carrier *carrier)
     while ((node = table_any(&channel->sessions)) != NULL) {
         struct client *client = TABLE_ITEM(node, struct client, node);
         table_remove(&channel->sessions, node);
+        pump_leave(client);
         client_on_channel_lost(client);
     }
     table_release(&channel->sessions);
+    pump_release(&channel->pump);
     buf_release(&channel->in);
     free(channel);
 }
@@ -110,6 +120,7 @@ static struct link_channel *open_channel(struct link *link, const struct scope_n
         free(channel);
         return NULL;
     }
+    pump_init(&channel->pump);
     scope_name_copy(&channel->name, name);
     table_insert(&link->channels, &channel->node, hash);
     return channel;
@@ -136,15 +147,27 @@ void link_channel_add(struct link_channel *channel, struct client *client)
 void link_channel_remove(struct link_channel *channel, struct client *client)
 {
     table_remove(&channel->sessions, &client->node);
+    pump_leave(client);
     if (channel->sessions.n > 0 || channel->is_ending)
         return;
     leave_link(channel);
     h2_stream_finish(channel->stream);
 }
 
-void link_channel_send(struct link_channel *channel, enum envelope_type type, uint32_t session, struct slice payload)
+struct pump *link_channel_pump(struct link_channel *channel)
 {
-    envelope_append(h2_stream_out(channel->stream), type, session, payload);
+    return &channel->pump;
+}
+
+void link_channel_write(struct link_channel *channel, struct slice envelopes)
+{
+    buf_append_slice(h2_stream_out(channel->stream), envelopes);
+    h2_stream_wake(channel->stream);
+}
+
+void link_channel_send(struct link_channel *channel, enum envelope_type type, uint32_t session)
+{
+    envelope_append(h2_stream_out(channel->stream), type, session, SLICE(""));
     h2_stream_wake(channel->stream);
 }
 
@@ -157,6 +180,12 @@ void link_channel_attach(struct link_channel *channel, uint32_t session, enum di
 void link_channel_send_credit(struct link_channel *channel, uint32_t session, uint32_t bytes)
 {
     envelope_append_credit(h2_stream_out(channel->stream), session, bytes);
+    h2_stream_wake(channel->stream);
+}
+
+void link_channel_send_lag(struct link_channel *channel, uint32_t session, uint64_t seq)
+{
+    envelope_append_lag(h2_stream_out(channel->stream), session, seq);
     h2_stream_wake(channel->stream);
 }
 
@@ -260,6 +289,7 @@ struct link *link_new(struct loop *loop, const char *run_dir, unsigned shard, vo
 {
     struct link *link = mem_zero(1, sizeof *link);
     *link = (struct link){.loop = loop, .shard = shard, .retry_ms = RETRY_FIRST_MS, .on_up = on_up, .arg = arg};
+    list_init(&link->pumps);
     if (asprintf(&link->path, "%s/shard-%u.sock", run_dir, shard) < 0)
         abort();
     timer_init(&link->retry, loop, try_connect, link);
@@ -279,6 +309,13 @@ void link_free(struct link *link)
 bool link_is_up(const struct link *link)
 {
     return link->h2 != NULL && !link->is_lost;
+}
+
+void link_pump(struct link *link, size_t ring_max)
+{
+    struct list *dirty;
+    while ((dirty = list_pop(&link->pumps)) != NULL)
+        pump_run(LIST_ITEM(dirty, struct pump, dirty_link), ring_max);
 }
 
 void link_flush(struct link *link)

@@ -169,12 +169,27 @@ static void sweep_connection(struct connection *connection, int64_t now_ms, int6
     }
 }
 
+/* How many sessions are behind, and by how much. */
+static void measure(const struct router *router)
+{
+    uint64_t n = 0, most = 0;
+    LIST_FOREACH(link, &router->connections) {
+        const struct client *client = LIST_ITEM(link, struct connection, link)->client;
+        uint64_t distance = client == NULL ? 0 : client_distance(client);
+        n += distance > 0;
+        most = distance > most ? distance : most;
+    }
+    metric_set(METRIC_ROUTER_BEHIND, n);
+    metric_set(METRIC_ROUTER_BEHIND_MOST, most);
+}
+
 static void sweep(void *arg)
 {
     struct router *router = arg;
     int64_t now_ms = clock_mono_us() / 1000, now_s = clock_wall_ms() / 1000;
     LIST_FOREACH_SAFE(link, &router->connections)
         sweep_connection(LIST_ITEM(link, struct connection, link), now_ms, now_s);
+    measure(router);
     timer_start(&router->sweep_timer, SWEEP_MS);
 }
 
@@ -213,6 +228,9 @@ static void free_dead(struct router *router)
 static bool turn(void *arg)
 {
     struct router *router = arg;
+    for (unsigned i = 0; i < router->options.n_shards; i++)
+        link_pump(router->links[i], router->options.ring_max);
+    pump_end_turn(&router->written);
     flush_connections(router);
     for (unsigned i = 0; i < router->options.n_shards; i++)
         link_flush(router->links[i]);
@@ -330,6 +348,10 @@ struct router *router_new(const struct router_options *options, struct problems 
 {
     struct router *router = mem_zero(1, sizeof *router);
     router->options = *options;
+    if (router->options.window == 0)
+        router->options.window = ROUTER_WINDOW;
+    if (router->options.ring_max == 0)
+        router->options.ring_max = ROUTER_RING_MAX;
     struct list *lists[] = {&router->connections, &router->dirty, &router->dead, &router->throttled};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
@@ -346,6 +368,7 @@ void router_free(struct router *router)
     if (router->loop != NULL)
         finish(router);
     close(router->options.listen_fd);
+    written_release(&router->written);
     keyset_free(router->keys);
     app_free(router->app);
     free(router);

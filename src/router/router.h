@@ -11,10 +11,13 @@
 #include "base/loop.h"
 #include "base/problems.h"
 #include "proto/app.h"
+#include "src/router/pump.h"
 #include "src/router/token.h"
 
 enum {
     ROUTER_MESSAGE_MAX = 16 << 20, /* bytes; longer ones close the socket with 1009 */
+    ROUTER_WINDOW = 128 << 10,     /* bytes under way between a session and its shard, in each direction */
+    ROUTER_RING_MAX = 256 << 10,   /* bytes of a channel's frames that are kept for sessions that are slow */
     ROUTER_OUT_MAX = 64 << 10,     /* bytes waiting for a socket, beyond which it is not read */
     ROUTER_HEAD_MS = 10000,        /* for a request's head to arrive */
     ROUTER_IDLE_MS = 60000,        /* of an HTTP connection between requests */
@@ -34,6 +37,9 @@ struct router_options {
     int listen_fd; /* taken */
     bool is_dev;   /* `?user=NAME` is an identity, from loopback */
     int ready_fd;  /* told when every shard is connected, unless -1 */
+    /* 0: ROUTER_WINDOW, ROUTER_RING_MAX */
+    uint32_t window;
+    size_t ring_max;
 };
 
 struct link;
@@ -52,6 +58,7 @@ struct router {
     struct list dead;      /* connections to be freed at the end of the turn */
     struct list throttled; /* sessions that wait until they may send again */
     struct link **links;   /* by shard */
+    struct written written;
     uint32_t last_session;
     bool is_ready, is_stopping;
 };

@@ -6,6 +6,7 @@
 static void check_payload(const struct envelope *envelope)
 {
     uint32_t bytes;
+    uint64_t seq;
     uint16_t code;
     struct slice reason, claims;
     enum dialect dialect;
@@ -14,6 +15,8 @@ static void check_payload(const struct envelope *envelope)
     bool is_credit = envelope_credit(envelope, &bytes), is_close = envelope_close(envelope, &code, &reason);
     assert(!is_credit || envelope->type == ENVELOPE_CREDIT);
     assert(!is_close || envelope->type == ENVELOPE_CLOSE);
+    bool is_lag = envelope_lag(envelope, &seq);
+    assert(!is_lag || envelope->type == ENVELOPE_LAG);
     if (is_close)
         assert(reason.data + reason.len == envelope->payload.data + envelope->payload.len);
 }
@@ -35,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         struct slice before = in;
         struct envelope envelope;
         enum envelope_status status = envelope_decode(&in, &envelope);
-        if (status != ENVELOPE_DONE) {
+        if (status != ENVELOPE_WHOLE) {
             assert(in.data == before.data && in.len == before.len);
             assert(status == ENVELOPE_MORE || before.len >= ENVELOPE_HEADER);
             return 0;

@@ -110,13 +110,16 @@ void stage_open(struct stage *stage, const char *definition, const char *sql)
     int failed = mkdir(stage->data.text, 0700);
     bool parsed = scope_name_parse(SLICE("test/room/tea"), &name);
     assert(failed == 0 && parsed);
-    struct list *lists[] = {&stage->dirty, &stage->unsaved, &stage->collecting, &stage->bursts};
+    struct list *lists[] = {&stage->dirty, &stage->unsaved, &stage->collecting, &stage->reminders, &stage->bursts};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
+    slices_init(&stage->slices);
     stage->host = (struct actor_host){.data_dir = stage->data.text,
+                                      .slices = &stage->slices,
                                       .dirty = &stage->dirty,
                                       .unsaved = &stage->unsaved,
                                       .collecting = &stage->collecting,
+                                      .reminders = &stage->reminders,
                                       .bursts = &stage->bursts,
                                       .n_saving = &stage->n_saving,
                                       .allows_blank = allows_blank};
@@ -127,8 +130,10 @@ void stage_open(struct stage *stage, const char *definition, const char *sql)
 void stage_close(struct stage *stage)
 {
     actor_free(stage->actor);
-    for (int i = 0; i < STAGE_SESSIONS; i++)
+    for (int i = 0; i < STAGE_SESSIONS; i++) {
         buf_release(&stage->heard[i]);
+        buf_release(&stage->members[i]);
+    }
     room_close(&stage->room);
 }
 
@@ -145,6 +150,7 @@ static void attach(struct stage *stage, uint32_t session, enum dialect dialect, 
     cJSON *json = mpjson_parse(claims);
     char *text = cJSON_PrintUnformatted(json);
     envelope_append_attach(&envelope, session, dialect, slice_str(text));
+    envelope_append_credit(&envelope, session, STAGE_CREDIT);
     bool ok = channel_receive(stage->channel, buf_slice(&envelope));
     assert(ok);
     buf_release(&envelope);
@@ -165,6 +171,7 @@ void stage_attach_v1(struct stage *stage, uint32_t session, const char *claims)
 void stage_detach(struct stage *stage, uint32_t session)
 {
     request(stage, ENVELOPE_DETACH, session, SLICE(""));
+    stage->members[session].len = 0;
 }
 
 void stage_send(struct stage *stage, uint32_t session, const char *frame)
@@ -219,7 +226,27 @@ void stage_set_credit(struct stage *stage, uint32_t session, int64_t bytes)
 {
     struct session *found = channel_find(stage->channel, session);
     assert(found != NULL);
+    found->credit = 0;
+    session_on_credit(found, 0);
     found->credit = bytes;
+    actor_mark_dirty(stage->actor);
+}
+
+void stage_lag(struct stage *stage, uint32_t session, int seq, uint32_t credit)
+{
+    struct buf envelope = {0};
+    envelope_append_lag(&envelope, session, stage->base + (uint64_t)(int64_t)seq);
+    envelope_append_credit(&envelope, session, credit);
+    bool ok = channel_receive(stage->channel, buf_slice(&envelope));
+    assert(ok);
+    buf_release(&envelope);
+}
+
+void stage_remind(struct stage *stage)
+{
+    struct list *link;
+    while ((link = list_pop(&stage->reminders)) != NULL)
+        LIST_ITEM(link, struct channel, reminder_link)->is_reminder_due = true;
     actor_mark_dirty(stage->actor);
 }
 
@@ -286,35 +313,110 @@ static void print_frame(const struct stage *stage, struct buf *text, const cJSON
     }
 }
 
-static void print_envelope(const struct stage *stage, struct buf *text, const struct envelope *envelope)
+static void hear_message(struct stage *stage, uint32_t session, struct slice message)
 {
+    cJSON *frame = mpjson_read(&message);
+    print_frame(stage, &stage->heard[session], frame);
+    buf_printf(&stage->heard[session], "\n");
+    cJSON_Delete(frame);
+}
+
+static void hear_control(struct stage *stage, uint32_t session, const char *what)
+{
+    if (stage->is_raw)
+        buf_printf(&stage->heard[session], "%s\n", what);
+}
+
+static void join(struct stage *stage, const struct envelope *envelope)
+{
+    struct slice members;
+    uint64_t seq = envelope_join(envelope, &members);
+    struct buf *joined = &stage->members[envelope->session];
+    assert(joined->len == 0);
+    buf_append_slice(joined, members);
+    if (stage->is_raw)
+        buf_printf(&stage->heard[envelope->session], "joined %" PRId64 "\n", (int64_t)(seq - stage->base));
+}
+
+/* What comes for one session alone. */
+static void hear_own(struct stage *stage, const struct envelope *envelope)
+{
+    uint32_t session = envelope->session;
+    struct buf *text = &stage->heard[session];
     uint16_t code;
-    uint32_t bytes;
-    struct slice reason, message = envelope->payload;
+    struct slice reason;
+    assert(session < STAGE_SESSIONS);
     if (envelope->type == ENVELOPE_ATTACHED) {
-        buf_printf(text, "attached");
+        buf_printf(text, "attached\n");
+        stage->members[session].len = 0;
     } else if (envelope->type == ENVELOPE_DENIED) {
-        buf_printf(text, "denied");
+        buf_printf(text, "denied\n");
     } else if (envelope_close(envelope, &code, &reason)) {
-        buf_printf(text, "close %u %.*s", code, (int)reason.len, reason.data);
-    } else if (envelope_credit(envelope, &bytes)) {
-        buf_printf(text, "credit %u", bytes);
+        buf_printf(text, "close %u %.*s\n", code, (int)reason.len, reason.data);
+        stage->members[session].len = 0;
+    } else if (envelope->type == ENVELOPE_DONE) {
+        hear_control(stage, session, "done");
+    } else if (envelope->type == ENVELOPE_JOIN) {
+        join(stage, envelope);
+    } else if (envelope->type == ENVELOPE_LEAVE) {
+        hear_control(stage, session, "left");
+        stage->members[session].len = 0;
+    } else if (envelope->type == ENVELOPE_LAGGED) {
+        hear_control(stage, session, "lagged");
+        stage->members[session].len = 0;
     } else {
         assert(envelope->type == ENVELOPE_MESSAGE);
-        cJSON *frame = mpjson_read(&message);
-        print_frame(stage, text, frame);
-        cJSON_Delete(frame);
+        hear_message(stage, session, envelope->payload);
     }
-    buf_printf(text, "\n");
+}
+
+static void hear_for_all(struct stage *stage, uint32_t session, struct slice message)
+{
+    if (stage->is_raw)
+        buf_printf(&stage->heard[session], "*");
+    hear_message(stage, session, message);
+}
+
+static void hear_change(struct stage *stage, uint32_t session, const struct envelope *envelope)
+{
+    struct slice members = buf_slice(&stage->members[session]), head, tail;
+    struct audience_member member;
+    struct buf message = {0};
+    envelope_change(envelope, &head, &tail);
+    while (envelope_next_member(&members, &member)) {
+        if (member.audience != envelope->session)
+            continue;
+        message.len = 0;
+        buf_append_slice(&message, head);
+        buf_append_slice(&message, member.id);
+        buf_append_slice(&message, tail);
+        hear_for_all(stage, session, buf_slice(&message));
+        stage->owes_boundary[session] = true;
+    }
+    buf_release(&message);
+}
+
+static void hear_boundary(struct stage *stage, uint32_t session, const struct envelope *envelope)
+{
+    struct slice message;
+    bool is_for_it = stage->members[session].len > 0 && (envelope->session != 0 || stage->owes_boundary[session]);
+    envelope_boundary(envelope, &message);
+    if (is_for_it)
+        hear_for_all(stage, session, message);
+    stage->owes_boundary[session] = false;
 }
 
 static void hear(struct stage *stage, struct channel *channel)
 {
     struct slice bytes = buf_slice(&channel->collected);
     struct envelope envelope;
-    while (envelope_decode(&bytes, &envelope) == ENVELOPE_DONE) {
-        assert(envelope.session < STAGE_SESSIONS);
-        print_envelope(stage, &stage->heard[envelope.session], &envelope);
+    while (envelope_decode(&bytes, &envelope) == ENVELOPE_WHOLE) {
+        bool is_for_all = envelope.type == ENVELOPE_CHANGE || envelope.type == ENVELOPE_BOUNDARY;
+        stage->n_for_all += envelope.type == ENVELOPE_CHANGE;
+        if (!is_for_all)
+            hear_own(stage, &envelope);
+        for (uint32_t i = 0; is_for_all && i < STAGE_SESSIONS; i++)
+            (envelope.type == ENVELOPE_CHANGE ? hear_change : hear_boundary)(stage, i, &envelope);
     }
     assert(bytes.len == 0);
     channel->collected.len = 0;

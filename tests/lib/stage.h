@@ -11,8 +11,11 @@
  *   attached                   snap notes a=hello         uptodate 3           committed t1 3 result=5
  *   denied                     snap-end notes 2           uptodate notes 3     rejected t1 FORBIDDEN: why
  *   close 1013 why             d notes insert a=hello 3   reset notes          page f1 3
- *   credit 70000               d notes delete a 4
- *   hello 4
+ *   hello 4                    d notes delete a 4
+ *
+ * It does not matter whether a frame was for this session alone or for all who have joined; the stage
+ * tells that, too, when `is_raw` is set: `joined 3`, `left`, `lagged`, `done` stand between, and what was for all is
+ * marked with a `*`.
  *
  * An extended session hears of a rejection's position and time too: `rejected t1 3 FORBIDDEN: why`,
  * `rejected t1 after 1000 STORAGE_FULL: why`.
@@ -23,20 +26,25 @@
 #include "shards/scope/actor.h"
 #include "tests/lib/room.h"
 
-enum { STAGE_SESSIONS = 8, STAGE_NO_SINCE = INT32_MIN };
+enum { STAGE_SESSIONS = 8, STAGE_CREDIT = 128 << 10, STAGE_NO_SINCE = INT32_MIN };
 
 struct stage {
     struct room room;
     struct folder_path data;
-    struct list dirty, unsaved, collecting, bursts; /* the shard's */
+    struct list dirty, unsaved, collecting, reminders, bursts; /* the shard's */
     struct actor_host host;
+    struct slices slices;
     struct actor *actor;
     struct channel *channel;
     uint64_t base;
     bool is_helper_held; /* jobs for the helper thread wait for stage_help; else they are done in the turn */
     unsigned n_jobs;     /* that it has done */
     unsigned n_saving;
-    struct buf heard[STAGE_SESSIONS]; /* since it was last asked for */
+    struct buf heard[STAGE_SESSIONS];   /* since it was last asked for */
+    struct buf members[STAGE_SESSIONS]; /* of those who have joined: what they get; else empty */
+    bool owes_boundary[STAGE_SESSIONS];
+    bool is_raw;        /* all that is sent is told */
+    unsigned n_for_all; /* changes that were sent for all */
 };
 
 extern int64_t stage_wall_ms, stage_mono_us; /* the time */
@@ -62,6 +70,12 @@ void stage_sub(struct stage *stage, uint32_t session, const char *collection, in
 
 /* A `mut` of these ops of `notes`: "+a=x" inserts, "~a=x" updates, "-a" deletes; separated by spaces. */
 void stage_mut(struct stage *stage, uint32_t session, const char *tx, const char *ops);
+
+/* The router could not deliver what came behind `seq`, which is relative, and grants so much credit. */
+void stage_lag(struct stage *stage, uint32_t session, int seq, uint32_t credit);
+
+/* It is time to tell the head to those who lag behind it. */
+void stage_remind(struct stage *stage);
 
 /* Lets a session be sent so many bytes from now on, whatever it had. */
 void stage_set_credit(struct stage *stage, uint32_t session, int64_t bytes);

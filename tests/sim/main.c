@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/metrics.h"
 #include "proto/json.h"
 #include "tests/sim/world.h"
 
@@ -68,6 +69,9 @@ static _Noreturn void play(const struct job *job)
     if (settings.each == EACH_ALLOCATION)
         world.fail_allocation = job->fail_at;
     story_play(job->seed);
+    sim_tally(SIM_FALLEN, metric_get(METRIC_ROUTER_FALLEN));
+    sim_tally(SIM_LAGGED, metric_get(METRIC_SHARD_LAGS));
+    sim_tally(SIM_SHARED, metric_get(METRIC_SHARD_SLICES_SHARED));
     for (int i = 0; i < SIM_FAULT_N; i++) {
         add(&shared->reached[i], sim_counts[i].reached);
         add(&shared->hit[i], sim_counts[i].hit);
@@ -214,24 +218,25 @@ static void play_each(void)
 
 static void print_faults(void)
 {
-    static const char *const NAMES[] = {
 #define NAME(id, name) name,
-        SIM_FAULTS(NAME)
+    static const char *const NAMES[] = {SIM_FAULTS(NAME)}, *const TALLIES[] = {SIM_TALLIES(NAME)};
 #undef NAME
-    };
     printf("%-40s %14s %12s\n", "fault", "reached", "hit");
     for (int i = 0; i < SIM_FAULT_N; i++)
         printf("%-40s %14" PRIu64 " %12" PRIu64 "\n", NAMES[i], shared->reached[i], shared->hit[i]);
-    printf("%" PRIu64 " operations, %" PRIu64 " checks\n", shared->tallies[SIM_OPERATIONS],
-           shared->tallies[SIM_CHECKS]);
+    for (int i = 0; i < SIM_TALLY_N; i++)
+        printf("%s%" PRIu64 " %s", i == 0 ? "" : ", ", shared->tallies[i], TALLIES[i]);
+    printf("\n");
 }
 
-/* Of a fault that never hit nothing has been shown. */
+/* Of what never happened nothing has been shown. */
 static bool all_have_hit(void)
 {
     bool ok = true;
     for (int i = 0; i < SIM_FAULT_N; i++)
         ok = ok && shared->hit[i] > 0;
+    for (int i = 0; i < SIM_TALLY_N; i++)
+        ok = ok && shared->tallies[i] > 0;
     return ok;
 }
 

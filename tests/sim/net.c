@@ -13,6 +13,8 @@
 enum {
     ROOM_MIN = 4 << 10,
     ROOM_MAX = 256 << 10,
+    NARROW_MIN = 200, /* of a client that soon falls behind */
+    NARROW_MAX = 2000,
     ARRIVES_US = 200,
     DELAYED_US = 400000,
     SLOW_US = 8000000,
@@ -119,10 +121,11 @@ int net_inherit_listener(unsigned owner)
 static void connect_ends(struct end *a, struct end *b)
 {
     struct end *both[] = {a, b};
+    bool is_narrow = !a->is_link && random_between(0, 2) == 0;
     for (int i = 0; i < 2; i++) {
         both[i]->peer = both[1 - i];
         both[i]->is_connected = true;
-        both[i]->room = (size_t)random_between(ROOM_MIN, ROOM_MAX);
+        both[i]->room = (size_t)(is_narrow ? random_between(NARROW_MIN, NARROW_MAX) : random_between(ROOM_MIN, ROOM_MAX));
         list_append(&ends, &both[i]->link);
     }
 }
@@ -137,8 +140,8 @@ int end_connect(struct end *end, const struct sockaddr *address)
     if (place->n_listeners == 0 || fault(SIM_REFUSE_CONNECT))
         return fail(ECONNREFUSED);
     struct end *other = end_new();
-    connect_ends(end, other);
     end->is_link = other->is_link = is_local;
+    connect_ends(end, other);
     list_append(&place->backlog, &other->backlog_link);
     return 0;
 }

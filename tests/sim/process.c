@@ -22,6 +22,8 @@
 #define RUN_DIR  "/sim/run"
 
 enum {
+    WINDOW_MAX = 10000, /* at most, of bytes: so that sessions wait for credit, */
+    RING_MAX = 2000,    /* and fall out of the ring */
     APPS_MAX = 4,
     SEGMENT_BYTES = 64 << 10, /* of the journal: many are filled in a schedule */
     RESTART_US = 100000,      /* at most, after a first death */
@@ -109,7 +111,9 @@ static void start_router(void *arg)
                                      .n_shards = world.options.n_shards,
                                      .listen_fd = net_inherit_listener(SIM_ROUTER),
                                      .is_dev = true,
-                                     .ready_fd = -1};
+                                     .ready_fd = -1,
+                                     .window = (uint32_t)random_between(1, WINDOW_MAX),
+                                     .ring_max = (size_t)random_between(1, RING_MAX)};
     (void)arg;
     router = router_new(&options, &problems);
     if (router == NULL) {

@@ -130,8 +130,21 @@ _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1
 void story_prepare(void);
 void story_play(uint64_t seed);
 
-/* What the story counts for the report: operations, checks; the sums of all schedules are printed. */
-enum sim_tally { SIM_OPERATIONS, SIM_CHECKS, SIM_TALLY_N };
+/* What is counted for the report: the sums of all schedules are printed. */
+#define SIM_TALLIES(X)                                                                                                 \
+    X(OPERATIONS, "operations")                                                                                        \
+    X(CHECKS, "checks")                                                                                                \
+    X(FALLEN, "sessions fell out of the ring")                                                                         \
+    X(LAGGED, "sessions went on from the log")                                                                         \
+    X(SHARED, "slices of snapshots were shared")
+
+enum sim_tally {
+#define SIM_TALLIES_ENUM(id, name) SIM_##id,
+    SIM_TALLIES(SIM_TALLIES_ENUM)
+#undef SIM_TALLIES_ENUM
+        SIM_TALLY_N
+};
+
 void sim_tally(enum sim_tally tally, uint64_t more);
 
 #endif

@@ -253,7 +253,7 @@ static void test_a_migration_that_a_crash_followed_raises_them_too(void **state)
     room_migrate(&scope->room, "0002_more.sql", "UPDATE notes SET text = upper(text);");
     room_load(&scope->room, NULL);
     assert_int_equal(database_open(&database, scope->path, false, NULL), ERR_OK);
-    assert_int_equal(migrations_apply(&scope->room.kind->migrations, &database, NULL), ERR_OK);
+    assert_int_equal(migrations_apply(&scope->room.kind->migrations, &database, 0, NULL), ERR_OK);
     database_close(&database);
     scope_reopen(scope);
     assert_int_equal(floor_of(scope, "notes"), 2);

@@ -15,7 +15,7 @@
 static struct envelope decode(struct slice *in)
 {
     struct envelope envelope;
-    assert_int_equal(envelope_decode(in, &envelope), ENVELOPE_DONE);
+    assert_int_equal(envelope_decode(in, &envelope), ENVELOPE_WHOLE);
     return envelope;
 }
 
@@ -26,7 +26,7 @@ static enum envelope_status status_of(const char *hex)
     struct slice in = buf_slice(&buf);
     struct envelope envelope;
     enum envelope_status status = envelope_decode(&in, &envelope);
-    if (status != ENVELOPE_DONE)
+    if (status != ENVELOPE_WHOLE)
         assert_int_equal(in.len, buf.len);
     buf_release(&buf);
     return status;
@@ -36,14 +36,14 @@ static void test_envelopes_come_out_as_they_went_in_one_after_the_other(void **s
 {
     (void)state;
     struct buf buf = {0};
-    for (enum envelope_type type = ENVELOPE_ATTACH; type <= ENVELOPE_CLOSE; type++)
-        envelope_append(&buf, type, 0xfffffff0u + type, slice_of("payload", type));
+    for (enum envelope_type type = ENVELOPE_ATTACH; type <= ENVELOPE_LAST; type++)
+        envelope_append(&buf, type, 0xfffffff0u + type, slice_of("a payload of so many bytes", type));
     struct slice in = buf_slice(&buf);
-    for (enum envelope_type type = ENVELOPE_ATTACH; type <= ENVELOPE_CLOSE; type++) {
+    for (enum envelope_type type = ENVELOPE_ATTACH; type <= ENVELOPE_LAST; type++) {
         struct envelope envelope = decode(&in);
         assert_int_equal(envelope.type, type);
         assert_int_equal(envelope.session, 0xfffffff0u + type);
-        assert_true(slice_eq(envelope.payload, slice_of("payload", type)));
+        assert_true(slice_eq(envelope.payload, slice_of("a payload of so many bytes", type)));
     }
     assert_int_equal(in.len, 0);
     buf_release(&buf);
@@ -124,9 +124,9 @@ static void test_a_part_of_an_envelope_waits_for_more(void **state)
 static void test_what_no_peer_of_ours_writes_ends_the_channel(void **state)
 {
     (void)state;
-    assert_int_equal(status_of("01 000000 00*4 00*4"), ENVELOPE_DONE);
+    assert_int_equal(status_of("01 000000 00*4 00*4"), ENVELOPE_WHOLE);
     assert_int_equal(status_of("00 000000 00*4 00*4"), ENVELOPE_BAD);
-    assert_int_equal(status_of("08 000000 00*4 00*4"), ENVELOPE_BAD);
+    assert_int_equal(status_of("0f 000000 00*4 00*4"), ENVELOPE_BAD);
     assert_int_equal(status_of("01 010000 00*4 00*4"), ENVELOPE_BAD);
     assert_int_equal(status_of("01 000100 00*4 00*4"), ENVELOPE_BAD);
     assert_int_equal(status_of("01 000001 00*4 00*4"), ENVELOPE_BAD);
@@ -201,6 +201,84 @@ static void test_an_attach_is_a_dialect_and_claims(void **state)
     buf_release(&buf);
 }
 
+static void test_a_lag_is_a_position(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    uint64_t seq = 0;
+    envelope_append_lag(&buf, 3, 1234567890123);
+    struct slice in = buf_slice(&buf);
+    struct envelope envelope = decode(&in);
+    assert_true(envelope_lag(&envelope, &seq));
+    assert_true(seq == 1234567890123);
+    envelope.payload.len--;
+    assert_false(envelope_lag(&envelope, &seq));
+    envelope = (struct envelope){ENVELOPE_CREDIT, 3, SLICE("12345678")};
+    assert_false(envelope_lag(&envelope, &seq));
+    buf_release(&buf);
+}
+
+static void check_member(struct slice *members, uint32_t audience, const char *id)
+{
+    struct audience_member member;
+    assert_true(envelope_next_member(members, &member));
+    assert_int_equal(member.audience, audience);
+    assert_true(slice_eq(member.id, slice_str(id)));
+}
+
+static void test_a_join_names_the_audience_of_each_subscription(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    struct audience_member member;
+    size_t begun = envelope_begin_join(&buf, 9, 77);
+    envelope_add_audience(&buf, 0, SLICE("\xa1n"));
+    envelope_add_audience(&buf, 70000, SLICE("\xa4tags"));
+    envelope_end(&buf, begun);
+    struct slice in = buf_slice(&buf), members;
+    struct envelope envelope = decode(&in);
+    assert_int_equal(envelope.type, ENVELOPE_JOIN);
+    assert_int_equal(envelope.session, 9);
+    assert_int_equal(envelope_join(&envelope, &members), 77);
+    check_member(&members, 0, "\xa1n");
+    check_member(&members, 70000, "\xa4tags");
+    assert_false(envelope_next_member(&members, &member));
+    buf_release(&buf);
+}
+
+static void test_a_change_has_a_hole_for_the_subscription(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    size_t begun = envelope_begin_change(&buf, 5);
+    buf_append_slice(&buf, SLICE("head and tail"));
+    envelope_end_change(&buf, begun, 5);
+    struct slice in = buf_slice(&buf), head, tail;
+    struct envelope envelope = decode(&in);
+    assert_int_equal(envelope.type, ENVELOPE_CHANGE);
+    assert_int_equal(envelope.session, 5);
+    envelope_change(&envelope, &head, &tail);
+    assert_true(slice_eq(head, SLICE("head ")));
+    assert_true(slice_eq(tail, SLICE("and tail")));
+    buf_release(&buf);
+}
+
+static void test_a_boundary_has_a_position_and_a_message(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    size_t begun = envelope_begin_boundary(&buf, true, 88);
+    buf_append_slice(&buf, SLICE("message"));
+    envelope_end(&buf, begun);
+    struct slice in = buf_slice(&buf), message;
+    struct envelope envelope = decode(&in);
+    assert_int_equal(envelope.type, ENVELOPE_BOUNDARY);
+    assert_int_equal(envelope.session, 1);
+    assert_int_equal(envelope_boundary(&envelope, &message), 88);
+    assert_true(slice_eq(message, SLICE("message")));
+    buf_release(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +291,10 @@ int main(void)
         cmocka_unit_test(test_a_payload_above_the_maximum_is_refused_before_it_comes),
         cmocka_unit_test(test_an_attach_is_a_dialect_and_claims),
         cmocka_unit_test(test_credit_is_a_number),
+        cmocka_unit_test(test_a_lag_is_a_position),
+        cmocka_unit_test(test_a_join_names_the_audience_of_each_subscription),
+        cmocka_unit_test(test_a_change_has_a_hole_for_the_subscription),
+        cmocka_unit_test(test_a_boundary_has_a_position_and_a_message),
         cmocka_unit_test(test_close_is_a_code_and_a_reason_that_may_be_empty),
     };
     return cmocka_run_group_tests_name("envelope", tests, NULL, NULL);

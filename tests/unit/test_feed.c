@@ -2,8 +2,9 @@
  * Whatever the credit, the writes and the drops of its connection: what a client holds at a cursor is nowhere older
  * than that cursor says, and in the end it is what the tables hold.
  *
- * Ben writes at random to two collections. Ann's client does what the wire contract tells it to do, resumes at its one
- * cursor, and compares itself with the history at every boundary.
+ * Ben writes at random to two collections. Ann's client and Eve's do what the wire contract tells them to do, resume at
+ * their one cursor, and compare themselves with the history at every boundary. Now and then both begin anew at once, so
+ * that they share what is read for their snapshots.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,9 +16,21 @@
 
 #include <cmocka.h>
 
+#include "base/metrics.h"
 #include "tests/lib/stage.h"
 
-enum { ANN = 1, BEN = 2, ROUNDS = 40, STEPS = 200, COLLECTIONS = 2, KEYS = 8, SEQS = 4 * STEPS, NEVER = INT32_MIN };
+enum {
+    ANN = 1,
+    BEN = 2,
+    EVE = 3,
+    CLIENTS = 2,
+    ROUNDS = 40,
+    STEPS = 200,
+    COLLECTIONS = 2,
+    KEYS = 8,
+    SEQS = 4 * STEPS,
+    NEVER = INT32_MIN
+};
 
 static const char DEFINITION[] = "`collections`:{`notes`:{`key`:`id`,`insert`:{},`update`:{},`delete`:{}},"
                                  "`tags`:{`key`:`id`,`insert`:{},`update`:{},`delete`:{}}}";
@@ -31,6 +44,7 @@ struct tables {
 };
 
 struct client {
+    uint32_t session;
     struct tables held, buffered; /* `buffered`: with what no boundary has committed yet */
     struct tables snapshot;
     int in_snapshot; /* the collection whose snapshot is under way, or -1 */
@@ -43,7 +57,7 @@ struct world {
     struct stage stage;
     struct tables history[SEQS]; /* by seq */
     int head;
-    struct client ann;
+    struct client clients[CLIENTS];
     uint64_t random;
     unsigned n_tx, n_boundaries;
 };
@@ -91,35 +105,33 @@ static void write_some(struct world *world, uint32_t session)
 
 /* ---- the client ---- */
 
-static bool is_later_value(const struct world *world, int collection, int key, int since)
+static bool is_later_value(const struct world *world, const struct client *client, int collection, int key)
 {
-    for (int seq = since; seq <= world->head; seq++)
-        if (world->history[seq].rows[collection][key] == world->ann.held.rows[collection][key])
+    for (int seq = client->cursor; seq <= world->head; seq++)
+        if (world->history[seq].rows[collection][key] == client->held.rows[collection][key])
             return true;
     return false;
 }
 
 /* Everything at or below the cursor is there, or something later. */
-static void check_held(struct world *world)
+static void check_held(const struct world *world, const struct client *client)
 {
-    const struct client *ann = &world->ann;
     for (int i = 0; i < COLLECTIONS; i++)
-        for (int key = 0; key < KEYS && ann->has[i]; key++)
-            if (!is_later_value(world, i, key, ann->cursor))
-                fail_msg("at cursor %d, %s %c is older", ann->cursor, NAMES[i], 'a' + key);
+        for (int key = 0; key < KEYS && client->has[i]; key++)
+            if (!is_later_value(world, client, i, key))
+                fail_msg("at cursor %d, %s %c is older", client->cursor, NAMES[i], 'a' + key);
 }
 
-static void on_boundary(struct world *world, const char *seq)
+static void on_boundary(struct world *world, struct client *client, const char *seq)
 {
-    struct client *ann = &world->ann;
     int position = strcmp(seq, "none") == 0 ? 0 : atoi(seq);
-    assert_int_equal(ann->in_snapshot, -1);
+    assert_int_equal(client->in_snapshot, -1);
     assert_in_range(position, 0, world->head);
-    ann->held = ann->buffered;
-    if (position > ann->cursor)
-        ann->cursor = position;
+    client->held = client->buffered;
+    if (position > client->cursor)
+        client->cursor = position;
     world->n_boundaries++;
-    check_held(world);
+    check_held(world, client);
 }
 
 static int collection_of(const char *sub)
@@ -127,76 +139,112 @@ static int collection_of(const char *sub)
     return strcmp(sub, NAMES[0]) == 0 ? 0 : 1;
 }
 
-static void on_snap(struct client *ann, int collection, char key, char value)
+static void on_snap(struct client *client, int collection, char key, char value)
 {
-    assert_true(ann->in_snapshot == -1 || ann->in_snapshot == collection);
-    if (ann->in_snapshot == -1)
-        memset(ann->snapshot.rows[collection], 0, KEYS);
-    ann->in_snapshot = collection;
-    ann->snapshot.rows[collection][key - 'a'] = value;
+    assert_true(client->in_snapshot == -1 || client->in_snapshot == collection);
+    if (client->in_snapshot == -1)
+        memset(client->snapshot.rows[collection], 0, KEYS);
+    client->in_snapshot = collection;
+    client->snapshot.rows[collection][key - 'a'] = value;
 }
 
-static void on_snap_end(struct world *world, int collection, const char *seq)
+static void on_snap_end(struct world *world, struct client *client, int collection, const char *seq)
 {
-    struct client *ann = &world->ann;
-    if (ann->in_snapshot == -1) /* it has no rows */
-        memset(ann->snapshot.rows[collection], 0, KEYS);
+    if (client->in_snapshot == -1) /* it has no rows */
+        memset(client->snapshot.rows[collection], 0, KEYS);
     else
-        assert_int_equal(ann->in_snapshot, collection);
-    memcpy(ann->buffered.rows[collection], ann->snapshot.rows[collection], KEYS);
-    ann->in_snapshot = -1;
-    ann->has[collection] = true;
-    on_boundary(world, seq);
+        assert_int_equal(client->in_snapshot, collection);
+    memcpy(client->buffered.rows[collection], client->snapshot.rows[collection], KEYS);
+    client->in_snapshot = -1;
+    client->has[collection] = true;
+    on_boundary(world, client, seq);
 }
 
-static void on_line(struct world *world, const char *line)
+static void on_line(struct world *world, struct client *client, const char *line)
 {
-    struct client *ann = &world->ann;
     char sub[16], seq[16], op[16], key, value;
     if (sscanf(line, "snap %15s %c=%c", sub, &key, &value) == 3) {
-        on_snap(ann, collection_of(sub), key, value);
+        on_snap(client, collection_of(sub), key, value);
     } else if (sscanf(line, "snap-end %15s %15s", sub, seq) == 2) {
-        on_snap_end(world, collection_of(sub), seq);
+        on_snap_end(world, client, collection_of(sub), seq);
     } else if (sscanf(line, "d %15s delete %c %15s", sub, &key, seq) == 3) {
-        assert_int_equal(ann->in_snapshot, -1);
-        ann->buffered.rows[collection_of(sub)][key - 'a'] = 0;
+        assert_int_equal(client->in_snapshot, -1);
+        client->buffered.rows[collection_of(sub)][key - 'a'] = 0;
     } else if (sscanf(line, "d %15s %15s %c=%c", sub, op, &key, &value) == 4) {
-        assert_int_equal(ann->in_snapshot, -1);
-        ann->buffered.rows[collection_of(sub)][key - 'a'] = value;
+        assert_int_equal(client->in_snapshot, -1);
+        client->buffered.rows[collection_of(sub)][key - 'a'] = value;
     } else if (sscanf(line, "uptodate %15s %15s", sub, seq) == 2 || sscanf(line, "uptodate %15s", seq) == 1 ||
                sscanf(line, "committed %15s %15s", sub, seq) == 2) {
-        on_boundary(world, seq);
+        on_boundary(world, client, seq);
     } else {
         assert_string_equal(line, "attached"); /* with these cursors there is no reset */
     }
 }
 
-static void hear(struct world *world)
+static void hear(struct world *world, struct client *client)
 {
-    const char *heard = stage_heard(&world->stage, ANN);
+    const char *heard = stage_heard(&world->stage, client->session);
     for (size_t len; *heard != '\0'; heard += len + 1) {
         char line[80];
         len = strcspn(heard, "\n");
         snprintf(line, sizeof line, "%.*s", (int)len, heard);
-        on_line(world, line);
+        on_line(world, client, line);
     }
 }
 
-static void connect_ann(struct world *world)
+static void attach(struct world *world, struct client *client)
 {
-    struct client *ann = &world->ann;
-    stage_attach(&world->stage, ANN, "{'sub':'ann'}");
-    ann->is_connected = true;
-    ann->in_snapshot = -1;
-    ann->buffered = ann->held;
-    for (int i = 0; i < COLLECTIONS; i++)
-        stage_sub(&world->stage, ANN, NAMES[i], ann->has[i] ? ann->cursor : STAGE_NO_SINCE);
+    stage_attach(&world->stage, client->session, client->session == ANN ? "{'sub':'ann'}" : "{'sub':'eve'}");
+    client->is_connected = true;
+    client->in_snapshot = -1;
+    client->buffered = client->held;
 }
 
-static void drop_ann(struct world *world)
+static void subscribe(struct world *world, const struct client *client)
 {
-    stage_detach(&world->stage, ANN);
-    world->ann.is_connected = false;
+    for (int i = 0; i < COLLECTIONS; i++)
+        stage_sub(&world->stage, client->session, NAMES[i], client->has[i] ? client->cursor : STAGE_NO_SINCE);
+}
+
+static void come_back(struct world *world, struct client *client)
+{
+    attach(world, client);
+    subscribe(world, client);
+}
+
+static void drop(struct world *world, struct client *client)
+{
+    stage_detach(&world->stage, client->session);
+    client->is_connected = false;
+}
+
+static void give_credit(struct world *world, const struct client *client)
+{
+    if (channel_find(world->stage.channel, client->session) != NULL)
+        stage_set_credit(&world->stage, client->session, below(world, 4) * 60);
+}
+
+static void turn(struct world *world)
+{
+    stage_turn(&world->stage);
+    for (int i = 0; i < CLIENTS; i++)
+        hear(world, &world->clients[i]);
+}
+
+/* All come with nothing, and hardly read. */
+static void begin_anew(struct world *world)
+{
+    for (struct client *client = world->clients; client < world->clients + CLIENTS; client++) {
+        if (client->is_connected)
+            drop(world, client);
+        *client = (struct client){.session = client->session, .cursor = NEVER};
+        attach(world, client);
+    }
+    turn(world);
+    for (int i = 0; i < CLIENTS; i++) {
+        give_credit(world, &world->clients[i]);
+        subscribe(world, &world->clients[i]);
+    }
 }
 
 /* ---- the story ---- */
@@ -204,58 +252,59 @@ static void drop_ann(struct world *world)
 static void step(struct world *world)
 {
     struct stage *stage = &world->stage;
-    unsigned what = below(world, 12);
-    bool was_connected = world->ann.is_connected;
-    if (what < 4)
+    struct client *client = &world->clients[below(world, CLIENTS)];
+    unsigned what = below(world, 40);
+    bool was_connected = client->is_connected;
+    if (what < 13)
         write_some(world, BEN);
-    else if (what == 4 && was_connected)
-        write_some(world, ANN);
-    else if (what == 5 && was_connected)
-        stage_send(stage, ANN, "{'t':'unsub','subId':'none'}"); /* ends a burst */
-    else if (what == 6 && was_connected)
-        drop_ann(world);
-    else if (what == 7 && !was_connected)
-        connect_ann(world);
-    if (what < 10 && channel_find(stage->channel, ANN) != NULL)
-        stage_set_credit(stage, ANN, below(world, 4) * 60);
-    if (below(world, 3) > 0) {
-        stage_turn(stage);
-        hear(world);
-    }
+    else if (what < 17 && was_connected)
+        write_some(world, client->session);
+    else if (what < 21 && was_connected)
+        stage_send(stage, client->session, "{'t':'unsub','subId':'none'}"); /* ends a burst */
+    else if (what < 24 && was_connected)
+        drop(world, client);
+    else if (what < 27 && !was_connected)
+        come_back(world, client);
+    else if (what == 39)
+        begin_anew(world);
+    for (int i = 0; i < CLIENTS && what < 33; i++)
+        give_credit(world, &world->clients[i]);
+    if (below(world, 3) > 0)
+        turn(world);
 }
 
-static void catch_up(struct world *world)
+static void catch_up(struct world *world, struct client *client)
 {
     struct stage *stage = &world->stage;
-    stage_turn(stage);
-    hear(world);
-    if (!world->ann.is_connected)
-        connect_ann(world);
-    stage_send(stage, ANN, "{'t':'unsub','subId':'none'}");
-    stage_turn(stage);
-    stage_set_credit(stage, ANN, 1 << 20);
-    stage_turn(stage);
-    hear(world);
+    turn(world);
+    if (!client->is_connected)
+        come_back(world, client);
+    stage_send(stage, client->session, "{'t':'unsub','subId':'none'}");
+    turn(world);
+    stage_set_credit(stage, client->session, 1 << 20);
+    turn(world);
+    assert_int_equal(client->cursor, world->head);
+    assert_memory_equal(&client->held, &world->history[world->head], sizeof client->held);
 }
 
 static void play(uint64_t seed)
 {
+    static const uint32_t SESSIONS[CLIENTS] = {ANN, EVE};
     struct world *world = mem_zero(1, sizeof *world);
     world->random = seed;
-    world->ann.in_snapshot = -1;
-    world->ann.cursor = NEVER;
     stage_open(&world->stage, DEFINITION, TABLES);
     stage_attach(&world->stage, BEN, "{'sub':'ben'}");
     write_some(world, BEN);
     stage_turn(&world->stage);
-    connect_ann(world);
-    stage_turn(&world->stage);
+    for (int i = 0; i < CLIENTS; i++)
+        world->clients[i].session = SESSIONS[i];
+    begin_anew(world);
     for (int i = 0; i < STEPS; i++)
         step(world);
-    catch_up(world);
-    assert_int_equal(world->ann.cursor, world->head);
-    assert_memory_equal(&world->ann.held, &world->history[world->head], sizeof world->ann.held);
+    for (int i = 0; i < CLIENTS; i++)
+        catch_up(world, &world->clients[i]);
     assert_in_range(world->n_boundaries, 10, 100 * STEPS);
+    assert_int_equal(world->stage.slices.bytes, 0);
     stage_close(&world->stage);
     free(world);
 }
@@ -267,6 +316,7 @@ static void test_a_client_ends_with_what_the_tables_hold(void **state)
     (void)state;
     for (seed = 1; seed <= ROUNDS; seed++)
         play(seed);
+    assert_true(metric_get(METRIC_SHARD_SLICES_SHARED) > ROUNDS);
 }
 
 static int tell_seed(void **state)

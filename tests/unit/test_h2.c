@@ -34,7 +34,7 @@ struct pair {
     struct h2 *client, *server;
     struct side *clients, *servers; /* by order of opening */
     size_t n_clients, n_servers;
-    bool client_lost, server_lost;
+    bool client_lost, server_lost, has_pong;
     pair_step *step; /* after each round of events; true: the test is over */
     int phase;
 };
@@ -89,8 +89,16 @@ static void on_server_lost(void *arg)
     pair->server_lost = true;
 }
 
-static const struct h2_handlers CLIENT = {.on_data = on_data, .on_end = on_end, .on_lost = on_client_lost};
-static const struct h2_handlers SERVER = {on_open, on_data, on_end, on_server_lost};
+static void on_pong(void *arg)
+{
+    struct pair *pair = arg;
+    pair->has_pong = true;
+}
+
+static const struct h2_handlers CLIENT = {
+    .on_data = on_data, .on_end = on_end, .on_lost = on_client_lost, .on_pong = on_pong};
+static const struct h2_handlers SERVER = {
+    .on_open = on_open, .on_data = on_data, .on_end = on_end, .on_lost = on_server_lost};
 
 static bool turn(void *arg)
 {
@@ -380,6 +388,22 @@ static void test_bytes_that_are_not_http2_lose_the_connection(void **state)
     pair_release(&pair);
 }
 
+static bool has_pong(struct pair *pair)
+{
+    return pair->has_pong;
+}
+
+static void test_a_peer_that_says_nothing_answers_a_ping(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, has_pong);
+    h2_ping(pair.client);
+    h2_flush(pair.client);
+    run(&pair);
+    pair_release(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_an_aborted_stream_leaves_the_others_alone),
         cmocka_unit_test(test_a_stream_may_be_aborted_before_it_has_left),
         cmocka_unit_test(test_a_lost_peer_ends_all_streams),
+        cmocka_unit_test(test_a_peer_that_says_nothing_answers_a_ping),
         cmocka_unit_test(test_bytes_that_are_not_http2_lose_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,10 +161,10 @@ static void test_a_folder_without_journals(void **state)
 static void test_wrong_arguments(void **state)
 {
     struct world *world = *state;
-    check_says(run(world, "mend", NULL), 2, "takes one of show, verify and repair");
+    check_says(run(world, "mend", NULL), 2, "skerry journal: mend: must be show, verify or repair");
     world->data = folder_at(&world->room.folder, "no");
     check_says(run(world, "verify", NULL), 1, "there is no such folder");
-    check_says(run(world, "verify", "--what"), 2, "");
+    check_says(run(world, "verify", "--what"), 2, "skerry journal: --what: no such option");
 }
 
 /* ---- repair ---- */

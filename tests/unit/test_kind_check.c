@@ -203,9 +203,9 @@ static void test_rules_that_are_no_expression(void **state)
         {"`open`:`role('admin')`", NOTES, IN_KIND "open: no such function: role\n"},
         {"`open`:`claim(sub)`", NOTES, IN_KIND "open: no such column: sub\n"},
         {"`open`:`EXISTS(SELECT 1 FROM members)`", NOTES, IN_KIND "open: no such table: members\n"},
-        {INSERT("`set`:{`author`:`claim('sub'`}"), NOTES, IN_NOTES ".insert.set: incomplete input\n"},
-        {INSERT("`set`:{`author`:`'a', 'b'`}"), NOTES, IN_NOTES ".insert.set: row value misused\n"},
-        {INSERT("`set`:{`author`:`1), (2`}"), NOTES, IN_NOTES ".insert.set: is not one expression\n"},
+        {INSERT("`set`:{`author`:`claim('sub'`}"), NOTES, IN_NOTES ".insert.set.author: incomplete input\n"},
+        {INSERT("`set`:{`author`:`'a', 'b'`}"), NOTES, IN_NOTES ".insert.set.author: row value misused\n"},
+        {INSERT("`set`:{`author`:`1), (2`}"), NOTES, IN_NOTES ".insert.set.author: is not one expression\n"},
         {UPDATE("`authorize`:`old.author IS`"), NOTES, IN_NOTES ".update.authorize: near \")\": syntax error\n"},
         {DELETE("`authorize`:`old.author = \\`ann\\``"), NOTES, IN_NOTES ".delete.authorize: no such column: ann\n"},
     };
@@ -230,13 +230,14 @@ static void test_parameters_that_stand_for_nothing(void **state)
          IN_NOTES ".insert.authorize: no value is known for parameter @text\n"},
         {INSERT("`authorize`:`:len < 10`"), NOTES,
          IN_NOTES ".insert.authorize: no value is known for parameter :len\n"},
-        {UPDATE("`set`:{`author`:`:len`}"), NOTES, IN_NOTES ".update.set: no value is known for parameter :len\n"},
+        {UPDATE("`set`:{`author`:`:len`}"), NOTES,
+         IN_NOTES ".update.set.author: no value is known for parameter :len\n"},
         {DELETE("`authorize`:`:author = claim('sub')`"), NOTES,
          IN_NOTES ".delete.authorize: no value is known for parameter :author\n"},
         {COMMAND("`args`:{`id`:`text`},`execute`:[`DELETE FROM notes WHERE id = :key`]"), NOTES,
-         IN_COMMAND "execute: no value is known for parameter :key\n"},
+         IN_COMMAND "execute[0]: no value is known for parameter :key\n"},
         {COMMAND("`args`:{`id`:`text`},`execute`:[`DELETE FROM notes WHERE id = @key`]"), NOTES,
-         IN_COMMAND "execute: no value is known for parameter @key\n"},
+         IN_COMMAND "execute[0]: no value is known for parameter @key\n"},
         {COMMAND("`args`:{`id`:`text`},`execute`:[`DELETE FROM notes`],`result`:`SELECT @id`"), NOTES,
          IN_COMMAND "result: no value is known for parameter @id\n"},
         {COMMAND("`authorize`:`:id = 1`,`execute`:[`DELETE FROM notes`]"), NOTES,
@@ -249,18 +250,18 @@ static void test_commands_that_may_not(void **state)
 {
     (void)state;
     static const struct mistake MISTAKES[] = {
-        {COMMAND("`execute`:[`DELETE FROM nots`]"), NOTES, IN_COMMAND "execute: no such table: nots\n"},
+        {COMMAND("`execute`:[`DELETE FROM nots`]"), NOTES, IN_COMMAND "execute[0]: no such table: nots\n"},
         {COMMAND("`execute`:[`DELETE FROM notes; DELETE FROM notes`]"), NOTES,
-         IN_COMMAND "execute: there is more than one statement\n"},
+         IN_COMMAND "execute[0]: there is more than one statement\n"},
         {COMMAND("`execute`:[`COMMIT`]"), NOTES,
-         IN_COMMAND "execute: not authorized (transactions are the server's: no BEGIN, COMMIT, ROLLBACK or "
+         IN_COMMAND "execute[0]: not authorized (transactions are the server's: no BEGIN, COMMIT, ROLLBACK or "
                     "SAVEPOINT)\n"},
         {COMMAND("`execute`:[`DROP TABLE notes`]"), NOTES,
-         IN_COMMAND "execute: not authorized (only a migration may change the schema)\n"},
+         IN_COMMAND "execute[0]: not authorized (only a migration may change the schema)\n"},
         {COMMAND("`execute`:[`DELETE FROM _sync_log`]"), NOTES,
-         IN_COMMAND "execute: not authorized (tables that start with _sync_ or sqlite_ are the server's)\n"},
+         IN_COMMAND "execute[0]: not authorized (tables that start with _sync_ or sqlite_ are the server's)\n"},
         {COMMAND("`execute`:[`INSERT OR ROLLBACK INTO notes(id) VALUES('x')`]"), NOTES,
-         IN_COMMAND "execute: says ROLLBACK, which would undo other clients' writes; use ABORT\n"},
+         IN_COMMAND "execute[0]: says ROLLBACK, which would undo other clients' writes; use ABORT\n"},
         {COMMAND("`execute`:[`DELETE FROM notes`],`result`:`DELETE FROM notes RETURNING id`"), NOTES,
          IN_COMMAND "result: not authorized (a rule only reads)\n"},
         {COMMAND("`execute`:[`DELETE FROM notes`],`authorize`:`(SELECT 1 FROM log)`"),
@@ -280,7 +281,7 @@ static void test_rowid_is_read_nowhere(void **state)
         {"`open`:`(SELECT max(_rowid_) FROM notes) < 100`", NOTES,
          IN_KIND "open: access to notes.ROWID is prohibited (" ROWID ")\n"},
         {COMMAND("`execute`:[`DELETE FROM notes WHERE rowid < 10`]"), NOTES,
-         IN_COMMAND "execute: access to notes.ROWID is prohibited (" ROWID ")\n"},
+         IN_COMMAND "execute[0]: access to notes.ROWID is prohibited (" ROWID ")\n"},
         {"`open`:`(SELECT n FROM numbered) < 100`", NOTES "CREATE VIEW numbered AS SELECT rowid AS n FROM notes;",
          IN_KIND "open: access to notes.ROWID is prohibited (" ROWID ")\n"},
         {INSERT(""), NOTES "CREATE TRIGGER t AFTER INSERT ON notes BEGIN UPDATE notes SET text = new.rowid; END;",
@@ -326,9 +327,9 @@ static void test_several_mistakes_are_told_at_once(void **state)
          NOTES,
          IN_KIND "open: no such function: role\n" IN_NOTES ".insert.authorize: no such column: nobody\n" IN_NOTES
                  ".delete.authorize: no value is known for parameter :x\n" IN_KIND
-                 "commands.a.execute: not authorized (transactions are the server's: no BEGIN, COMMIT, ROLLBACK or "
-                 "SAVEPOINT)\n" IN_KIND "commands.a.execute: near \"SELEC\": syntax error\n" IN_KIND
-                 "commands.b.execute: no value is known for parameter :x\n"},
+                 "commands.a.execute[1]: not authorized (transactions are the server's: no BEGIN, COMMIT, ROLLBACK or "
+                 "SAVEPOINT)\n" IN_KIND "commands.a.execute[2]: near \"SELEC\": syntax error\n" IN_KIND
+                 "commands.b.execute[0]: no value is known for parameter :x\n"},
         {"`collections`:{`notes`:{`key`:`id`},`tags`:{`key`:`id`},`lists`:{`key`:`name`}}",
          "CREATE TABLE notes(id INTEGER PRIMARY KEY AUTOINCREMENT, v AS (1)); CREATE TABLE lists(name TEXT);",
          "room: table notes: column v is a VIRTUAL generated column; make it STORED\n"
@@ -337,6 +338,21 @@ static void test_several_mistakes_are_told_at_once(void **state)
          ".key: column id is declared INTEGER; a key needs TEXT\n" IN_KIND
          "collections.tags: the migrations in room create no table of that name\n" IN_KIND
          "collections.lists.key: \"name\" is not the primary key of the table; declare it TEXT PRIMARY KEY\n"},
+        {"`collections`:{`notes`:{`key`:`id`,`insert`:{`columns`:[`texts`],`set`:{`writer`:`me`,`author`:`you`,`len`:`"
+         "1`},"
+         "`authorize`:`:a = :b`},`update`:{`columns`:[`len`]}},`tags`:{`key`:`id`,`insert`:{`authorize`:`no`}}},"
+         "`commands`:{`a`:{`execute`:[`DELETE OR ROLLBACK FROM nots`]}}",
+         NOTES "CREATE TABLE seen(n INTEGER PRIMARY KEY AUTOINCREMENT);",
+         "room: table seen: uses AUTOINCREMENT; keys are minted by clients or by INTEGER PRIMARY KEY\n" IN_KIND
+         "collections.tags: the migrations in room create no table of that name\n" IN_NOTES
+         ".insert.columns: the table has no column texts\n" IN_NOTES
+         ".insert.set: the table has no column writer\n" IN_NOTES
+         ".insert.set: len is a generated column, so nobody can write it\n" IN_NOTES
+         ".update.columns: len is a generated column, so nobody can write it\n" IN_NOTES
+         ".insert.set.writer: no such column: me\n" IN_NOTES ".insert.set.author: no such column: you\n" IN_NOTES
+         ".insert.authorize: no value is known for parameter :a, :b\n" IN_KIND
+         "commands.a.execute[0]: near \"OR\": syntax error\n" IN_KIND
+         "commands.a.execute[0]: says ROLLBACK, which would undo other clients' writes; use ABORT\n"},
     };
     CHECK_MISTAKES(MISTAKES);
 }

@@ -65,7 +65,7 @@ static enum err apply(struct bench *bench)
 {
     assert_true(load(bench));
     bench->why.len = 0;
-    return migrations_apply(&bench->migrations, &bench->database, &bench->why);
+    return migrations_apply(&bench->migrations, &bench->database, 0, &bench->why);
 }
 
 static void check_why(const struct bench *bench, const char *expected)
@@ -129,6 +129,25 @@ static void test_numbers_have_no_gaps(void **state)
     folder_delete(&bench->folder, "room/0004_last.sql");
     write_file(bench, "3_last.sql", "");
     check_refused(bench, "room/3_last.sql: migrations are numbered without gaps; this one must start with 0003_");
+}
+
+static void test_each_file_is_judged(void **state)
+{
+    struct bench *bench = *state;
+    write_file(bench, "0001_tables.sql", "");
+    write_file(bench, "0003_gap.sql", "");
+    write_file(bench, "0004_behind_it.sql", "");
+    write_file(bench, "0004_again.sql", "");
+    folder_write(&bench->folder, "room/0005_nul.sql", slice_of("a\0b", 3));
+    assert_false(load(bench));
+    assert_int_equal(bench->problems.n, 3);
+    char *found = mem_dup(buf_slice(&bench->problems.text));
+    assert_non_null(
+        strstr(found, "0003_gap.sql: migrations are numbered without gaps; this one must start with 0002_\n"));
+    assert_non_null(
+        strstr(found, "0004_behind_it.sql: migrations are numbered without gaps; this one must start with 0005_\n"));
+    assert_non_null(strstr(found, "0005_nul.sql: holds a NUL byte"));
+    free(found);
 }
 
 static void test_there_is_at_least_one(void **state)
@@ -277,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BENCH_TEST(test_files_are_taken_in_their_order),
         BENCH_TEST(test_numbers_have_no_gaps),
+        BENCH_TEST(test_each_file_is_judged),
         BENCH_TEST(test_there_is_at_least_one),
         BENCH_TEST(test_what_is_no_text_is_refused),
         BENCH_TEST(test_each_runs_once),

@@ -30,7 +30,14 @@ static bool parse(const char *words, unsigned allowed, struct options *ret_optio
     snprintf(text, sizeof text, "%s", words);
     for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " "))
         argv[argc++] = word;
-    return options_parse(argc, argv, allowed, ret_options);
+    const struct usage usage = {.command = "serve",
+                                .arguments = "APP",
+                                .n_arguments = 1,
+                                .allowed = allowed,
+                                .about = "Serves an app.",
+                                .success = "it was stopped",
+                                .failure = "it could not start"};
+    return options_parse(&usage, argc, argv, ret_options);
 }
 
 static void test_what_is_not_said_has_a_default(void **state)
@@ -84,21 +91,22 @@ static void test_a_mistake_is_named_in_one_line(void **state)
     static const struct {
         const char *words, *line;
     } CASES[] = {
-        {"", "skerry: serve takes one app's folder; see skerry serve --help\n"},
-        {"chat board", "skerry: serve takes one app's folder; see skerry serve --help\n"},
-        {"chat --shards 0", "skerry: --shards 0: must be a number from 1 to 64\n"},
-        {"chat --shards 65", "skerry: --shards 65: must be a number from 1 to 64\n"},
-        {"chat --shards two", "skerry: --shards two: must be a number from 1 to 64\n"},
-        {"chat --shards 2x", "skerry: --shards 2x: must be a number from 1 to 64\n"},
+        {"", "skerry serve: an argument is missing, it takes APP; see skerry serve --help\n"},
+        {"chat board", "skerry serve: board: unexpected; see skerry serve --help\n"},
+        {"chat --shards 0", "skerry serve: --shards 0: must be a number from 1 to 64\n"},
+        {"chat --shards 65", "skerry serve: --shards 65: must be a number from 1 to 64\n"},
+        {"chat --shards two", "skerry serve: --shards two: must be a number from 1 to 64\n"},
+        {"chat --shards 2x", "skerry serve: --shards 2x: must be a number from 1 to 64\n"},
         {"chat --shards 99999999999999999999",
-         "skerry: --shards 99999999999999999999: must be a number from 1 to 64\n"},
-        {"chat --shards=", "skerry: --shards : must be a number from 1 to 64\n"},
-        {"chat --listen-fd 3", "serve: unrecognized option '--listen-fd'\n"}, /* the router's */
-        {"chat --prot 3", "serve: unrecognized option '--prot'\n"},
-        {"chat -x", "serve: invalid option -- 'x'\n"},
-        {"chat --data", "serve: option '--data' requires an argument\n"},
-        {"chat --dev=yes", "serve: option '--dev' doesn't allow an argument\n"},
-        {"chat --run here --shards 0", "skerry: --shards 0: must be a number from 1 to 64\n"},
+         "skerry serve: --shards 99999999999999999999: must be a number from 1 to 64\n"},
+        {"chat --shards=", "skerry serve: --shards : must be a number from 1 to 64\n"},
+        {"chat --listen-fd 3",
+         "skerry serve: --listen-fd: no such option; see skerry serve --help\n"}, /* the router's */
+        {"chat --prot 3", "skerry serve: --prot: no such option; see skerry serve --help\n"},
+        {"chat -x", "skerry serve: -x: no such option; see skerry serve --help\n"},
+        {"chat --data", "skerry serve: --data: a value is missing; see skerry serve --help\n"},
+        {"chat --dev=yes", "skerry serve: --dev: takes no value; see skerry serve --help\n"},
+        {"chat --run here --shards 0", "skerry serve: --shards 0: must be a number from 1 to 64\n"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct options options;
@@ -128,7 +136,10 @@ static void check_help(const char *words, const char *option, bool is_there)
     waitpid(pid, &status, 0);
     output_restore(&output);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    assert_int_equal(strncmp(output.out, "usage: skerry serve APP [options]\n", 34), 0);
+    static const char HEAD[] = "usage: skerry serve APP [options]\n\nServes an app.\n\noptions:\n  --data DIR ";
+    static const char TAIL[] = "\n\nexit status:\n  0  it was stopped\n  1  it could not start\n  2  wrong arguments\n";
+    assert_int_equal(strncmp(output.out, HEAD, strlen(HEAD)), 0);
+    assert_non_null(strstr(output.out, TAIL));
     assert_int_equal(strstr(output.out, option) != NULL, is_there);
     assert_string_equal(output.err, "");
 }

@@ -309,7 +309,7 @@ static void test_a_base_session_that_is_refused_comes_back(void **state)
 {
     struct stage *stage = *state;
     begin_with_two(stage);
-    session_refuse(channel_find(stage->channel, ANN), SLICE("t1"), "STORAGE_FULL", "no room", 1000, 100);
+    session_refuse(channel_find(stage->channel, ANN), SLICE("t1"), "STORAGE_FULL", "no room", 1000);
     stage_mut(stage, BEN, "t2", "-a");
     check(stage, ANN, "close 1013 no room\n");
     assert_null(channel_find(stage->channel, ANN));
@@ -351,7 +351,7 @@ static void test_an_extended_session_is_told_when_to_try_again(void **state)
     stage_attach_v1(stage, EVE, "{'sub':'eve'}");
     stage_mut(stage, EVE, "t1", "+a=x");
     check(stage, EVE, "attached\nhello 1\ncommitted t1 1\n");
-    session_refuse(channel_find(stage->channel, EVE), SLICE("t2"), "STORAGE_FULL", "no room", 1000, 100);
+    session_refuse(channel_find(stage->channel, EVE), SLICE("t2"), "STORAGE_FULL", "no room", 1000);
     stage_send(stage, EVE, "{'t':'fetch','fetchId':'f1','collection':'notes'}");
     check(stage, EVE, "rejected t2 after 1000 STORAGE_FULL: no room\npage f1 1\n");
     stage_mut(stage, EVE, "t2", "+b=x");
@@ -365,7 +365,7 @@ static void test_what_was_put_off_is_not_overtaken(void **state)
     stage_attach_v1(stage, EVE, "{'sub':'eve'}");
     stage_mut(stage, EVE, "t1", "+a=x");
     check(stage, EVE, "attached\nhello 1\ncommitted t1 1\n");
-    session_refuse(channel_find(stage->channel, EVE), SLICE("t2"), "STORAGE_FULL", "no room", 1000, 100);
+    session_refuse(channel_find(stage->channel, EVE), SLICE("t2"), "STORAGE_FULL", "no room", 1000);
     stage_mut(stage, EVE, "t3", "~b=y");
     stage_mut(stage, ANN, "t3", "~a=y"); /* somebody else is not held up */
     check(stage, EVE,

@@ -144,15 +144,6 @@ static void test_ttl_has_units(void **state)
     }
 }
 
-static void test_help_is_printed(void **state)
-{
-    (void)state;
-    struct result result = RUN("--help");
-    assert_int_equal(result.status, 0);
-    assert_string_equal(result.output.err, "");
-    assert_non_null(strstr(result.output.out, "Usage: skerry token --app APP --sub WHO"));
-}
-
 /* ---- what it refuses ---- */
 
 static void test_wrong_arguments_are_named_in_one_line(void **state)
@@ -212,7 +203,6 @@ int main(void)
         cmocka_unit_test(test_the_app_is_a_folder_or_a_name),
         cmocka_unit_test(test_claims_are_json_or_text),
         cmocka_unit_test(test_ttl_has_units),
-        cmocka_unit_test(test_help_is_printed),
         cmocka_unit_test(test_wrong_arguments_are_named_in_one_line),
         cmocka_unit_test(test_a_token_that_no_server_takes_is_not_printed),
     };

@@ -406,6 +406,13 @@ static void encode_gone(const cJSON *frame, struct buf *buf)
     frame_gone(buf, text_of(frame, "code"), slice_str(text_of(frame, "message")), number_of(frame, "retryMs"));
 }
 
+static void encode_snap(const struct parts *parts, struct buf *buf)
+{
+    struct snap_frame snap;
+    snap_frame_init(&snap, parts->sub, parts->seq);
+    frame_snap(buf, &snap, parts->key, buf_slice(&parts->row));
+}
+
 static void encode(const cJSON *frame, struct buf *buf)
 {
     struct parts parts;
@@ -413,7 +420,7 @@ static void encode(const cJSON *frame, struct buf *buf)
     const struct slice *sub = parts.has_sub ? &parts.sub : NULL;
     const char *tag = text_of(frame, "t");
     if (strcmp(tag, "snap") == 0)
-        frame_snap(buf, parts.sub, parts.key, buf_slice(&parts.row), parts.seq);
+        encode_snap(&parts, buf);
     else if (strcmp(tag, "snap-end") == 0)
         frame_snap_end(buf, parts.sub, parts.seq);
     else if (strcmp(tag, "d") == 0)
