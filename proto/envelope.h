@@ -44,7 +44,7 @@
 
 enum {
     ENVELOPE_HEADER = 12,
-    ENVELOPE_MAX = 64 << 20,     /* bytes of payload: a row is the largest thing that travels */
+    ENVELOPE_MAX = 64 << 20, /* bytes of payload: a row is the largest thing that travels */
 };
 
 enum envelope_type {

@@ -8,13 +8,16 @@
 struct output {
     struct list link;         /* in the gate */
     struct list channel_link; /* on the channel's outputs: they are dropped with it */
+    struct gate *gate;
     struct channel *channel;
     uint64_t position;
     struct buf bytes;
+    size_t len; /* of the bytes, also when they have left */
 };
 
 static void output_free(struct output *output)
 {
+    output->gate->bytes -= output->len;
     list_remove(&output->link);
     list_remove(&output->channel_link);
     buf_release(&output->bytes);
@@ -25,6 +28,7 @@ void gate_init(struct gate *gate)
 {
     list_init(&gate->held);
     gate->durable = 0;
+    gate->bytes = 0;
 }
 
 void gate_release(struct gate *gate)
@@ -43,9 +47,12 @@ void gate_hold(struct gate *gate, struct channel *channel, uint64_t position)
         return;
     }
     struct output *output = mem_zero(1, sizeof *output);
+    output->gate = gate;
     output->channel = channel;
     output->position = position;
     output->bytes = channel->collected;
+    output->len = output->bytes.len;
+    gate->bytes += output->len;
     channel->collected = (struct buf){0};
     list_append(&gate->held, &output->link);
     list_append(&channel->outputs, &output->channel_link);

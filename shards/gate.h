@@ -20,6 +20,7 @@ struct channel;
 struct gate {
     struct list held; /* outputs, by position */
     uint64_t durable; /* as told by gate_advance */
+    size_t bytes;     /* that it holds */
 };
 
 void gate_init(struct gate *gate);

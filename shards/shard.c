@@ -25,8 +25,8 @@
 
 enum {
     ACCEPT_PAUSE_MS = 100,
-    REMIND_MS = 30000,          /* between boundaries of sessions that nothing concerned */
-    LINK_WAITING_MAX = 4 << 20, /* bytes for a router, beyond which nothing is decided until it has taken some */
+    REMIND_MS = 30000,     /* between boundaries of sessions that nothing concerned */
+    WAITING_MAX = 4 << 20, /* bytes for a router, or behind the gate: nothing is decided until some have left */
 };
 
 /* An empty database of a kind, for `open` of scopes that have no file. */
@@ -375,9 +375,9 @@ static void flush_links(struct shard *shard)
 static bool can_decide(const struct shard *shard)
 {
     LIST_FOREACH(link, &shard->links)
-        if (h2_waiting(LIST_ITEM(link, struct link, link)->h2) > LINK_WAITING_MAX)
+        if (h2_waiting(LIST_ITEM(link, struct link, link)->h2) > WAITING_MAX)
             return false;
-    return !list_is_empty(&shard->dirty) && !journal_is_full(shard->journal);
+    return !list_is_empty(&shard->dirty) && !journal_is_full(shard->journal) && shard->gate.bytes <= WAITING_MAX;
 }
 
 static bool turn(void *arg)
@@ -414,7 +414,7 @@ static bool allows_blank(void *arg, const struct kind *kind, const struct scope_
     if (blank->database.db == NULL)
         return false;
     blank->database.until_us = clock_mono_us() + TURN_US; /* one that takes longer in an empty scope has no end */
-    return database_allows(&blank->database, kind, name->id, claims, now_ms, &blank->open);
+    return database_allows(&blank->database, kind, name, claims, now_ms, &blank->open);
 }
 
 static void on_failed_file(void *arg, struct actor *actor, const char *what, enum err err, struct slice why)

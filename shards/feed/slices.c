@@ -21,6 +21,8 @@ void herd_init(struct herd *herd, struct slices *slices)
     herd->slices = slices;
     list_init(&herd->subs);
     list_init(&herd->kept);
+    herd->room = SLICES_TURN_BYTES;
+    herd->is_short = false;
 }
 
 /* As SQLite orders keys: by their bytes. */
@@ -93,6 +95,9 @@ void herd_clear(struct herd *herd)
 
 void herd_end_turn(struct herd *herd)
 {
+    metric_add(METRIC_SHARD_SLICES_POSTPONED, herd->is_short);
+    herd->room = SLICES_TURN_BYTES;
+    herd->is_short = false;
     if (list_is_empty(&herd->subs))
         herd_clear(herd);
 }
@@ -192,6 +197,8 @@ void herd_keep(struct herd *herd, const struct sub *sub, struct row_slice *slice
     list_append(&slices->recent, &slice->recent_link);
     slices->bytes += cost(slice);
     metric_add(METRIC_SHARD_SLICES_BYTES, (int64_t)cost(slice));
-    while (slices->bytes > SLICES_BYTES_MAX)
+    while (slices->bytes > SLICES_BYTES_MAX) {
         drop(slices, LIST_ITEM(slices->recent.next, struct row_slice, recent_link));
+        metric_add(METRIC_SHARD_SLICES_DROPPED, 1);
+    }
 }

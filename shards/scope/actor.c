@@ -585,9 +585,12 @@ bool actor_release(struct actor *actor)
     }
     if (has_failed(actor))
         actor_fail(actor, "read", actor->feed.file->failed, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
+    bool is_short = actor->herd.is_short;
+    if (is_short && !list_is_empty(&actor->busy)) /* the next turn begins with another one */
+        list_append(&actor->busy, list_pop(&actor->busy));
     feed_end_turn(&actor->feed);
     free_ended_channels(actor);
-    return !list_is_empty(&actor->inbox);
+    return is_short || !list_is_empty(&actor->inbox);
 }
 
 bool actor_is_idle(const struct actor *actor)

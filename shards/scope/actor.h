@@ -124,7 +124,8 @@ void actor_end_copy(struct actor *actor, sqlite3 **copy);
  * Work that is long goes to a helper thread, and the turn ends when it is back. */
 void actor_decide(struct actor *actor);
 
-/* Release: what was decided is durable; gives it to the sessions. True if requests are left for the next turn. */
+/* Release: what was decided is durable; gives it to the sessions. True if requests, or rows of snapshots, are left for
+ * the next turn. */
 bool actor_release(struct actor *actor);
 
 /* Makes its file durable without the journal, by a checkpoint. False if that failed (`save_after_us` is later then), or

@@ -180,7 +180,7 @@ static void log_failure(const struct run *run)
 {
     struct buf what = {0};
     buf_printf(&what, "command=%s", run->def->name);
-    failure_log(run->file, run->outcome, what.data);
+    failure_log(run->file->name, run->file->database.context.now_ms, what.data, run->outcome->why.data);
     buf_release(&what);
 }
 

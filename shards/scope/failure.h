@@ -10,10 +10,11 @@
 #ifndef SHARDS_SCOPE_FAILURE_H
 #define SHARDS_SCOPE_FAILURE_H
 
-#include "shards/scope/outcome.h"
-#include "shards/scope/scope_file.h"
+#include <stdint.h>
 
-/* `outcome` has a `why`. `what` was being decided, as key=value: "op=notes:insert", "command=pin". */
-void failure_log(const struct scope_file *file, const struct outcome *outcome, const char *what);
+#include "proto/route.h"
+
+/* `what` was being decided, as key=value: "op=notes:insert", "command=pin", "rule=open". */
+void failure_log(const struct scope_name *name, int64_t now_ms, const char *what, const char *why);
 
 #endif

@@ -313,7 +313,7 @@ static void log_failure(const struct step *step)
 {
     struct buf what = {0};
     buf_printf(&what, "op=%s:%s", step->collection->def->name, OP_NAMES[step->op->type]);
-    failure_log(step->file, step->outcome, what.data);
+    failure_log(step->file->name, step->file->database.context.now_ms, what.data, step->outcome->why.data);
     buf_release(&what);
 }
 

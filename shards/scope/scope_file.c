@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "shards/scope/bookkeeping.h"
+#include "shards/scope/failure.h"
 #include "shards/scope/row.h"
 
 static const char *const TRANSACTION_TEXTS[TRANSACTION_SQL_N] = {
@@ -367,7 +368,7 @@ void scope_file_abandon(struct scope_file *file)
     scope_file_close(file);
 }
 
-bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,
+bool database_allows(struct database *database, const struct kind *kind, const struct scope_name *name,
                      const struct claims *claims, int64_t now_ms, sqlite3_stmt **cached)
 {
     if (kind->open_sql == NULL)
@@ -376,9 +377,11 @@ bool database_allows(struct database *database, const struct kind *kind, struct 
         *cached = database_prepare(database, SQL_RULE, kind->open_sql, NULL);
     if (*cached == NULL)
         return false;
-    database->context = (struct sql_context){.claims = claims, .scope_id = scope_id, .now_ms = now_ms};
+    database->context = (struct sql_context){.claims = claims, .scope_id = name->id, .now_ms = now_ms};
     bool allowed = sqlite3_step(*cached) == SQLITE_ROW && sqlite3_column_int(*cached, 0) != 0;
-    sqlite3_reset(*cached);
+    int code = sqlite3_reset(*cached);
+    if (code != SQLITE_OK && database_err(code) == ERR_INVALID) /* a no that nobody meant */
+        failure_log(name, now_ms, "rule=open", sqlite3_errmsg(database->db));
     database->context.claims = NULL;
     return allowed;
 }
@@ -388,7 +391,7 @@ enum err scope_file_allows(struct scope_file *file, const struct claims *claims,
 {
     struct database *database = &file->database;
     database->until_us = until_us;
-    *ret_allowed = database_allows(database, file->kind, database->context.scope_id, claims, now_ms, &file->open);
+    *ret_allowed = database_allows(database, file->kind, file->name, claims, now_ms, &file->open);
     database->until_us = 0;
     enum err err = *ret_allowed ? ERR_OK : database_err(sqlite3_errcode(database->db));
     return err == ERR_INVALID ? ERR_OK : err; /* that is a no, or a rule that cannot be computed */

@@ -121,7 +121,7 @@ int scope_file_copy(struct scope_file *file, int pages, int *ret_left, int *ret_
 void scope_file_end_copy(struct scope_file *file);
 
 /* Answers `open` for a scope that has no file: on the blank database of its kind. */
-bool database_allows(struct database *database, const struct kind *kind, struct slice scope_id,
+bool database_allows(struct database *database, const struct kind *kind, const struct scope_name *name,
                      const struct claims *claims, int64_t now_ms, sqlite3_stmt **cached);
 
 /* Ends a read, and notes it if it failed rather than came to its end. False if it failed. */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 
 #include "base/bytes.h"
 
@@ -166,6 +167,25 @@ static const sqlite3_io_methods METHODS = {
     .xDeviceCharacteristics = on_characteristics,
 };
 
+/* Of what a crash has left, nobody knows whether a sync of it has failed: then the system takes it for written, and the
+ * next sync says that all is well. So it is written once more, to be synced before anything is done with it. */
+static int write_anew(sqlite3_file *log)
+{
+    static const int STEP = 64 << 10;
+    sqlite3_int64 size, at = 0;
+    char *chunk = mem_alloc((size_t)STEP);
+    int code = log->pMethods->xFileSize(log, &size);
+    while (code == SQLITE_OK && at < size) {
+        int len = size - at < STEP ? (int)(size - at) : STEP;
+        code = log->pMethods->xRead(log, chunk, len, at);
+        if (code == SQLITE_OK)
+            code = log->pMethods->xWrite(log, chunk, len, at);
+        at += len;
+    }
+    free(chunk);
+    return code == SQLITE_IOERR_CORRUPTFS ? SQLITE_IOERR_READ : code;
+}
+
 static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
 {
     struct wal *wal = wal_of(file);
@@ -174,6 +194,8 @@ static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int f
         return base_vfs->xOpen(base_vfs, name, file, flags, ret_flags);
     *wal = (struct wal){.is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0};
     int code = base_vfs->xOpen(base_vfs, name, wal->base, flags, ret_flags);
+    if (code == SQLITE_OK && !wal->is_database)
+        code = write_anew(wal->base);
     wal->file.pMethods = wal->base->pMethods == NULL ? NULL : &METHODS;
     return code;
 }

@@ -75,14 +75,13 @@ int router_command(int argc, char **argv)
     name_process("skerry-router", "router");
     if (options.listen_fd < 0)
         options.listen_fd = router_listen(options.listen, &address, &problems);
-    bool ok = options.listen_fd >= 0 &&
-              router_run(&(struct router_options){.app_dir = options.app_dir,
-                                                  .run_dir = options.run_dir,
-                                                  .n_shards = options.n_shards,
-                                                  .listen_fd = options.listen_fd,
-                                                  .is_dev = options.is_dev,
-                                                  .ready_fd = options.ready_fd},
-                         &problems);
+    bool ok = options.listen_fd >= 0 && router_run(&(struct router_options){.app_dir = options.app_dir,
+                                                                            .run_dir = options.run_dir,
+                                                                            .n_shards = options.n_shards,
+                                                                            .listen_fd = options.listen_fd,
+                                                                            .is_dev = options.is_dev,
+                                                                            .ready_fd = options.ready_fd},
+                                                   &problems);
     buf_release(&address);
     options_release(&options);
     return report(ok, &problems);

@@ -90,8 +90,8 @@ static void fill_in(struct options *options)
 
 bool options_parse(const struct usage *usage, int argc, char **argv, struct options *ret_options)
 {
-    struct parse parse = {usage, ret_options};
     *ret_options = (struct options){.data_dir = "data", .listen = "127.0.0.1:8080", .listen_fd = -1, .ready_fd = -1};
+    struct parse parse = {usage, ret_options};
     if (!usage_parse(usage, TABLE, argc, argv, take, &parse))
         return false;
     ret_options->app_dir = argv[optind];

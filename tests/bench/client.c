@@ -63,7 +63,8 @@ static void parse_url(struct target *target, const char *url)
 
 void net_init(struct net *net, const char *url, client_open_cb *on_open, client_frame_cb *on_frame)
 {
-    *net = (struct net){.on_open = on_open, .on_frame = on_frame, .read_max = READ_SIZE};
+    *net = (struct net){
+        .on_open = on_open, .on_frame = on_frame, .poll_ms = 100, .batch = EVENTS_MAX, .read_max = READ_SIZE};
     parse_url(&net->target, url);
     net->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (net->epoll < 0) {
@@ -153,6 +154,15 @@ void client_subscribe(struct client *client, const char *sub, const char *collec
     frame_sub(client_begin(client), sub, collection, NULL);
     client_end(client);
     session_subscribe(&client->session, sub);
+}
+
+void client_resume(struct client *client, const char *sub, const char *collection, uint64_t since)
+{
+    char digits[24];
+    snprintf(digits, sizeof(digits), "%" PRIu64, since);
+    frame_sub(client_begin(client), sub, collection, digits);
+    client_end(client);
+    session_resume(&client->session, sub, since);
 }
 
 void client_unsubscribe(struct client *client)
@@ -317,7 +327,7 @@ static void on_readable(struct client *client)
 void net_poll(struct net *net, int timeout_ms)
 {
     struct epoll_event events[EVENTS_MAX];
-    int n = epoll_wait(net->epoll, events, EVENTS_MAX, timeout_ms);
+    int n = epoll_wait(net->epoll, events, net->batch, timeout_ms);
     if (n < 0 && errno != EINTR) {
         fail_errno("epoll_wait");
     }
@@ -337,7 +347,7 @@ void net_run(struct net *net, bool (*is_done)(void *arg), void *arg, const char 
 {
     uint64_t seen = net->n_frames, since = now_ns();
     while (!is_done(arg)) {
-        net_poll(net, 100);
+        net_poll(net, net->poll_ms);
         if (net->n_frames != seen) {
             seen = net->n_frames;
             since = now_ns();

@@ -41,6 +41,7 @@ struct net {
     uint64_t n_frames;   /* decoded so far: what tells progress from silence */
     long n_clients;      /* opened and not closed */
     long n_live;         /* of those, with a live subscription */
+    int poll_ms, batch;  /* net_run() waits so long at a time, and handles so many events; may be set */
 };
 
 struct client {
@@ -60,7 +61,7 @@ struct client {
 void net_init(struct net *net, const char *url, client_open_cb *on_open, client_frame_cb *on_frame);
 void net_release(struct net *net);
 
-/* Wait up to `timeout_ms` for events and handle them. */
+/* Wait up to `timeout_ms` for events and handle a batch of them. */
 void net_poll(struct net *net, int timeout_ms);
 
 /* Handle events until `is_done`; fails when no frame came for 10 s, saying what was waited for. */
@@ -81,8 +82,9 @@ struct buffer *client_begin(struct client *client);
 void client_end(struct client *client);
 void client_flush(struct client *client);
 
-/* Subscribe the session to all of `collection`. */
+/* Subscribe the session to all of `collection`; the other to what changed in it after `since`, and from then on. */
 void client_subscribe(struct client *client, const char *sub, const char *collection);
+void client_resume(struct client *client, const char *sub, const char *collection, uint64_t since);
 void client_unsubscribe(struct client *client);
 
 /* End the program: what is wrong, on which connection, with which frame. */

@@ -18,8 +18,10 @@ static const struct {
     {"insert", workload_insert, "write rows, to one scope or many, with or without further subscribers"},
     {"seed", workload_seed, "fill a scope or many with rows, through the bench app's command"},
     {"snapshot", workload_snapshot, "subscribe to a seeded scope again and again"},
+    {"catchup", workload_catchup, "come back to a seeded scope after it changed, again and again"},
+    {"storm", workload_storm, "drop many connections and bring them back at once"},
     {"wake", workload_wake, "open one sleeping scope after the other, to read it or to write to it"},
-    {"idle", workload_idle, "subscribe many sockets and hold them until standard input ends"},
+    {"idle", workload_idle, "subscribe many sockets, in one scope or many, and hold them until standard input ends"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

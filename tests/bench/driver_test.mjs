@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
-import { faults, serve } from './fake_server.mjs';
+import { faults, resumeFaults, serve } from './fake_server.mjs';
 
 const binary = process.env.DRIVER ?? 'build/tests/bench/driver';
 
@@ -17,6 +17,13 @@ async function driver(url, command, ...options) {
   child.stderr.on('data', (text) => (error += text));
   const [code] = await once(child, 'close');
   return { code, error, result: code === 0 ? JSON.parse(out) : undefined };
+}
+
+// A server that ends with the test `t`, passed or failed.
+async function serving(t, fault) {
+  const server = await serve(fault);
+  t.after(server.close);
+  return server;
 }
 
 const insert = (url) =>
@@ -37,8 +44,21 @@ async function seedAndRead(url) {
   return seeded.code === 0 ? driver(url, 'snapshot', '--rows', 300, '--seconds', 0) : seeded;
 }
 
-test('a right server is measured', async () => {
-  const server = await serve();
+async function seedAndCatchUp(url) {
+  const seeded = await driver(url, 'seed', '--rows', 300);
+  return seeded.code === 0 ? driver(url, 'catchup', '--rows', 300, '--changed', 100, '--seconds', 0) : seeded;
+}
+
+const storm = (url) =>
+  driver(
+    url,
+    'storm',
+    ...['--clients', 20, '--at-once', 7, '--missed', 100],
+    ...['--every-ms', 5, '--seconds', 1],
+  );
+
+test('a right server is measured', async (t) => {
+  const server = await serving(t);
   const written = await insert(server.url);
   assert.equal(written.error, '');
   assert.equal(written.result.sent, 400);
@@ -49,36 +69,46 @@ test('a right server is measured', async () => {
   assert.equal(read.result.snapshots, 1);
   const held = await driver(server.url, 'idle', '--connections', 200);
   assert.equal(held.result.connections, 200);
-  server.close();
+  const apart = await driver(server.url, 'idle', '--connections', 50, '--own-scopes', 1, '--write', 1);
+  assert.equal(apart.result.connections, 50);
 });
 
-test('a right server is woken', async () => {
-  const server = await serve();
+test('a right server catches up whoever was away', async (t) => {
+  const server = await serving(t);
+  const one = await seedAndCatchUp(server.url);
+  assert.equal(one.error, '');
+  assert.equal(one.result.times, 1);
+  const crowd = await storm(server.url);
+  assert.equal(crowd.error, '');
+  assert.equal(crowd.result.resume_ms.n, 20);
+  assert.ok(crowd.result.committed_before_ms.n > 10);
+  assert.ok(crowd.result.committed_during_ms.n > 0);
+});
+
+test('a right server is woken', async (t) => {
+  const server = await serving(t);
   const read = await seedAndWake(server.url, 0);
   assert.equal(read.error, '');
   assert.equal(read.result.frame_ms.n, 2);
   const written = await seedAndWake(server.url, 1);
   assert.equal(written.error, '');
   assert.equal(written.result.committed_ms.n, 2);
-  server.close();
 });
 
 // Of what was seeded and of what was written: in each case a row is missing.
 for (const [write, fault] of [[0, 'row'], [1, 'row'], [1, 'reject']]) {
-  test(`a wrong server is a failure when it is woken: ${faults[fault]}, ${write} written`, async () => {
-    const server = await serve(fault);
+  test(`a wrong server is a failure when it is woken: ${faults[fault]}, ${write} written`, async (t) => {
+    const server = await serving(t, fault);
     const { code, error } = await seedAndWake(server.url, write);
-    server.close();
     assert.notEqual(code, 0);
     assert.match(error, fault === 'row' ? /not the next one of those/ : messages[fault]);
   });
 }
 
-test('a scope with more rows than were seeded is a failure', async () => {
-  const server = await serve();
+test('a scope with more rows than were seeded is a failure', async (t) => {
+  const server = await serving(t);
   await seedAndWake(server.url, 1);
   const { code, error } = await driver(server.url, 'wake', '--scopes', 2, '--rows', 30);
-  server.close();
   assert.notEqual(code, 0);
   assert.match(error, /not the next one of those/);
 });
@@ -101,14 +131,40 @@ const messages = {
 };
 
 for (const [fault, what] of Object.entries(faults)) {
-  test(`a wrong server is a failure: ${what}`, async () => {
-    const server = await serve(fault);
+  test(`a wrong server is a failure: ${what}`, async (t) => {
+    const server = await serving(t, fault);
     const { code, error } = snapshotFaults.includes(fault) ? await seedAndRead(server.url) : await insert(server.url);
-    server.close();
     assert.notEqual(code, 0);
     assert.match(error, messages[fault]);
   });
 }
+
+const resumeMessages = {
+  lacking: /catch-up that lacks changes/,
+  again: /not in the order of the log/,
+  stale: /not as it was changed|not what was written/,
+  reset: /a reset, which nothing/,
+  whole: /snapshot instead of a catch-up/,
+  ending: /boundary below a delta/,
+};
+
+for (const [fault, what] of Object.entries(resumeFaults)) {
+  for (const [name, load] of Object.entries({ 'one that was away': seedAndCatchUp, 'a crowd': storm })) {
+    test(`a wrong server is a failure to ${name}: ${what}`, async (t) => {
+      const server = await serving(t, fault);
+      const { code, error } = await load(server.url);
+      assert.notEqual(code, 0);
+      assert.match(error, resumeMessages[fault]);
+    });
+  }
+}
+
+test('a wrong server is a failure to a crowd: catch-ups that do not end while changes go on', async (t) => {
+  const server = await serving(t, 'endless');
+  const { code, error } = await storm(server.url);
+  assert.notEqual(code, 0);
+  assert.match(error, /nobody has come back for 10 s/);
+});
 
 test('what is no server is named', async () => {
   const server = await serve();

@@ -103,11 +103,23 @@ export const faults = {
   close: 'a socket closed under way',
 };
 
+// Those of a resume.
+export const resumeFaults = {
+  lacking: 'a catch-up that lacks a change',
+  again: 'a catch-up that has a change twice',
+  stale: 'a catch-up with the value from before',
+  reset: 'a reset instead of a catch-up',
+  whole: 'a snapshot instead of a catch-up',
+  ending: 'a boundary behind the catch-up that is below its last change',
+};
+
+const HELD_MS = 20; // a resumed session's boundaries repeat its cursor so long
+
 class Scope {
   constructor(fault) {
     this.fault = fault;
     this.head = 100;
-    this.rows = new Map();
+    this.rows = new Map(); // by key: { row, seq, op } of its latest change
     this.sessions = new Set();
   }
 
@@ -121,9 +133,12 @@ class Scope {
     const changes = [];
     const held = this.head;
     for (const frame of frames) {
-      if (frame.t === 'sub') this.subscribe(session, frame);
+      if (frame.t === 'sub') session.sub = frame.subId;
+      if (frame.t === 'sub' && !frame.since) this.snapshot(session);
+      if (frame.t === 'sub' && frame.since) this.catchUp(session, Number(frame.since));
       if (frame.t === 'unsub') session.sub = null;
-      if (frame.t === 'call') answers.push(this.seed(frame));
+      if (frame.t === 'call' && frame.name === 'seed') answers.push(this.seed(frame));
+      if (frame.t === 'call' && frame.name === 'touch') answers.push(this.touch(frame, changes));
       if (frame.t === 'mut') answers.push(this.insert(frame, changes));
     }
     if (this.is('early') && answers.length) session.send(...answers.splice(0, 1));
@@ -132,31 +147,62 @@ class Scope {
     if (this.is('close')) session.close();
   }
 
-  subscribe(session, frame) {
-    session.sub = frame.subId;
+  snapshot(session) {
+    const { sub } = session;
     const seq = String(this.head);
     const rows = [...this.rows].sort(([a], [b]) => (a < b ? -1 : 1)).slice(this.is('row') ? 1 : 0);
-    const snaps = rows.map(([key, row]) => ({ t: 'snap', sub: frame.subId, key, row, seq }));
+    const snaps = rows.map(([key, { row }]) => ({ t: 'snap', sub, key, row, seq }));
     if (this.is('middle')) snaps.splice(5, 0, { t: 'uptodate', seq });
-    session.send(...snaps, { t: 'snap-end', sub: frame.subId, seq });
+    session.send(...snaps, { t: 'snap-end', sub, seq });
+  }
+
+  catchUp(session, since) {
+    if (this.is('reset')) session.send({ t: 'reset', sub: session.sub });
+    if (this.is('reset') || this.is('whole')) return this.snapshot(session);
+    const changed = [...this.rows].filter(([, { seq }]) => seq > since).sort(([, a], [, b]) => a.seq - b.seq);
+    if (this.is('lacking')) changed.shift();
+    if (this.is('again')) changed.splice(1, 0, changed[0]);
+    const deltas = changed.map(([key, { row, seq, op }]) => this.delta(session, { key, cols: row, seq, op }));
+    if (this.is('stale')) deltas[0].cols = { ...deltas[0].cols, score: (deltas[0].cols.score + 99) % 100 };
+    session.held = since;
+    if (this.is('endless')) return session.send(...deltas);
+    session.send(...deltas, { t: 'uptodate', sub: session.sub, seq: String(since) });
+    setTimeout(() => {
+      session.held = null;
+      session.send({ t: 'uptodate', seq: String(this.is('ending') ? this.head - 1 : this.head) });
+    }, HELD_MS);
+  }
+
+  delta({ sub }, { key, cols, seq, op }) {
+    return { t: 'd', sub, key, op, cols, seq: String(seq) };
+  }
+
+  write(key, row, op) {
+    this.rows.set(key, { row, op, seq: ++this.head });
+    return { key, cols: row, op, seq: this.head };
   }
 
   seed({ txId, args }) {
     for (let i = args.from; i < args.from + args.n; i++) {
       const title = `task number ${i} with a title that pads the row out`;
       const id = `seed-${String(i).padStart(8, '0')}`;
-      this.rows.set(id, { id, title, status: i % 3 ? 'open' : 'done', score: i % 100, updated_at: 1700000000000 + i });
-      this.head++;
+      const status = i % 3 ? 'open' : 'done';
+      this.write(id, { id, title, status, score: i % 100, updated_at: 1700000000000 + i }, 'insert');
+    }
+    return { t: 'committed', txId, seq: String(this.head), result: args.n };
+  }
+
+  touch({ txId, args }, changes) {
+    for (const [key, { row }] of [...this.rows].slice(0, args.n)) {
+      changes.push(this.write(key, { ...row, score: row.score + 1 }, 'update'));
     }
     return { t: 'committed', txId, seq: String(this.head), result: args.n };
   }
 
   insert({ txId, ops: [{ key, cols }] }, changes) {
-    const seq = String(++this.head);
-    this.rows.set(key, cols);
-    changes.push({ key, cols, seq });
+    changes.push(this.write(key, cols, 'insert'));
     if (this.is('reject')) return { t: 'rejected', txId, error: { code: 'FORBIDDEN', message: 'told to' } };
-    return { t: 'committed', txId, seq: this.is('seq') ? String(this.head - 1) : seq };
+    return { t: 'committed', txId, seq: String(this.is('seq') ? this.head - 1 : this.head) };
   }
 
   fanOut(changes, held) {
@@ -168,8 +214,8 @@ class Scope {
     if (this.is('double')) list = [first, ...changes];
     const end = this.is('back') ? held - 1 : this.is('short') ? this.head - 1 : this.head;
     for (const session of this.sessions) {
-      const deltas = list.map(({ key, cols, seq }) => ({ t: 'd', sub: session.sub, key, op: 'insert', cols, seq }));
-      if (session.sub) session.send(...deltas, { t: 'uptodate', seq: String(end) });
+      const deltas = list.map((change) => this.delta(session, change));
+      if (session.sub) session.send(...deltas, { t: 'uptodate', seq: String(session.held ?? end) });
     }
   }
 }
@@ -180,6 +226,7 @@ class Session {
     this.scope = scope;
     this.rest = Buffer.alloc(0);
     this.sub = null;
+    this.held = null;
   }
 
   read(bytes) {
@@ -198,7 +245,7 @@ class Session {
   }
 }
 
-// Resolves to { url, close }. `fault` is a name of `faults`, or nothing.
+// Resolves to { url, close }. `fault` is a name of `faults` or `resumeFaults`, 'endless', or nothing.
 export async function serve(fault) {
   const scopes = new Map();
   const sockets = new Set();

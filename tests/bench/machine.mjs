@@ -230,15 +230,19 @@ export class Bench {
     return JSON.parse(await run(this.program(name), flags(options), this.limitMs()));
   }
 
-  // The driver reading snapshots from the ceiling `scan`.
-  async scan(rows) {
-    const scan = new Child(this.program('scan'), flags({ dir: this.dir, rows }));
+  // The driver against a ceiling that it takes for a server.
+  async against(name, options, command, load) {
+    const ceiling = new Child(this.program(name), flags(options));
     try {
-      const [, address] = await scan.line(/^ready http:\/\/(\S+?)\/?$/m, START_MS);
-      return await this.drive({ url: `ws://${address}/{scope}` }, 'snapshot', { rows, seconds: this.seconds });
+      const [, address] = await ceiling.line(/^ready http:\/\/(\S+?)\/?$/m, START_MS);
+      return await this.drive({ url: `ws://${address}/{scope}` }, command, load);
     } finally {
-      await scan.stop();
+      await ceiling.stop();
     }
+  }
+
+  scan(rows) {
+    return this.against('scan', { dir: this.dir, rows }, 'snapshot', { rows, seconds: this.seconds });
   }
 
   // Sockets that are subscribed and idle while `work` goes on.

@@ -99,6 +99,17 @@ const d = {
   ],
 };
 
+const dMany = {
+  row: "d'",
+  work: 'one writer at 32 in flight, 1,000 subscribers',
+  async round(bench, server) {
+    const fan = await bench.ceiling('fan', { seconds: bench.seconds, sockets: 1000 });
+    const fanned = await manyInFlight(bench, server, { subscribers: 1000 });
+    return { deliveries: fanned.deliveries_per_s, fan: fan.deliveries_per_s };
+  },
+  figures: [{ label: 'deliveries', unit: '/s', value: 'deliveries', ceiling: 'fan', target: atLeast(0.4) }],
+};
+
 // The memory is that of the first snapshot of a server that has just opened the scope for another collection: after it,
 // the allocator keeps what it once needed, and a second one would look free.
 async function snapshotMemory(bench, server, scope) {
@@ -127,15 +138,30 @@ const e = {
   ],
 };
 
+const CHANGED = 5_000;
+
+const f = {
+  row: 'f',
+  work: 'catch-up of 5,000 changed rows of 20,000',
+  async round(bench, server) {
+    const scope = freshScope('f');
+    await bench.drive(server, 'seed', { scope, rows: SEED });
+    const scan = await bench.scan(CHANGED);
+    const load = { scope, rows: SEED, changed: CHANGED, seconds: bench.seconds };
+    return { rows: (await bench.drive(server, 'catchup', load)).rows_per_s, scan: scan.rows_per_s };
+  },
+  figures: [{ label: 'rows', unit: '/s', value: 'rows', ceiling: 'scan', target: atLeast(0.3) }],
+};
+
 const g1 = {
   row: 'g1',
   work: 'memory, nothing connected',
   needsOwnServer: true,
   async round(bench, server) {
     await server.restart();
-    return { memory: (await server.settledMemory()) / MiB };
+    return { memory: (await server.settledMemory()) / 1e6 };
   },
-  figures: [{ label: 'all processes', unit: 'MiB', value: 'memory', target: atMost(12) }],
+  figures: [{ label: 'all processes', unit: 'MB', value: 'memory', target: atMost(12) }],
 };
 
 const g2 = {
@@ -153,6 +179,34 @@ const g2 = {
     return { memory };
   },
   figures: [{ label: 'each', unit: 'KiB', value: 'memory', target: atMost(2) }],
+};
+
+const OPEN = 1_000;
+
+async function heldMemory(bench, server, load) {
+  await server.restart();
+  return bench.holding(server, { connections: OPEN, ...load }, () => server.settledMemory());
+}
+
+// What the clients cost is taken off by as many clients of one scope.
+const g3 = {
+  row: 'g3',
+  work: 'memory per open scope, clients not counted',
+  needsOwnServer: true,
+  async round(bench, server) {
+    const scope = freshScope('g3');
+    await bench.drive(server, 'seed', { scope, scopes: OPEN, rows: 20 });
+    const together = await heldMemory(bench, server, { scope: `${scope}-0` });
+    const apart = { scope, 'own-scopes': 1 };
+    const each = (memory) => (memory - together) / (OPEN - 1) / KiB;
+    const read = await heldMemory(bench, server, apart);
+    const written = await heldMemory(bench, server, { ...apart, write: 1 });
+    return { read: each(read), written: each(written) };
+  },
+  figures: [
+    { label: 'each, read', unit: 'KiB', value: 'read', target: atMost(160) },
+    { label: 'each, written to', unit: 'KiB', value: 'written', target: atMost(160) },
+  ],
 };
 
 const SLEEPERS = 200;
@@ -176,6 +230,22 @@ const h = {
   figures: [
     { label: 'first frame, p50', unit: 'ms', value: 'frame', ceiling: 'read', target: atMost(5) },
     { label: 'first write, p50', unit: 'ms', value: 'write', ceiling: 'commit', target: atMost(4) },
+  ],
+};
+
+const i = {
+  row: 'i',
+  work: '5,000 clients drop and return, 200 changes missed',
+  async round(bench, server) {
+    const load = { clients: 5_000, missed: 200, seconds: bench.seconds };
+    const bare = await bench.against('resume', {}, 'storm', { ...load, 'every-ms': 0 });
+    const storm = await bench.drive(server, 'storm', { ...load, scope: freshScope('i') });
+    const { resumes_per_s: resumes, committed_before_ms: before, committed_during_ms: during } = storm;
+    return { resumes, bare: bare.resumes_per_s, before: before.p99, during: during.p99 };
+  },
+  figures: [
+    { label: 'resumes', unit: '/s', value: 'resumes', ceiling: 'bare', target: atLeast(0.4) },
+    { label: "writer's p99, against before", unit: 'ms', value: 'during', ceiling: 'before', target: atMost(3) },
   ],
 };
 
@@ -234,4 +304,4 @@ const l = {
 const c = manyScopes('c', 100, 4);
 const cMany = manyScopes("c'", 1000, 1);
 
-export const rows = [a, b, bMany, c, cMany, d, e, g1, g2, h, l];
+export const rows = [a, b, bMany, c, cMany, d, dMany, e, f, g1, g2, g3, h, i, l];

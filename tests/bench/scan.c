@@ -1,7 +1,5 @@
 #include "tests/bench/scan.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -65,14 +63,6 @@ static void worker(void *arg)
     scan_worker(scan->link[1], scan->dir, scan->rows);
 }
 
-static unsigned port_of(int listener)
-{
-    struct sockaddr_in address = {0};
-    socklen_t len = sizeof(address);
-    getsockname(listener, (struct sockaddr *)&address, &len);
-    return ntohs(address.sin_port);
-}
-
 int main(int argc, char **argv)
 {
     struct scan scan = {.rows = 20000};
@@ -87,8 +77,7 @@ int main(int argc, char **argv)
     }
     fork_child(worker, &scan);
     close(scan.link[1]);
-    printf("ready http://127.0.0.1:%u/\n", port_of(scan.listener));
-    fflush(stdout);
+    announce(scan.listener);
     scan_router(scan.link[0], scan.listener);
     return EXIT_SUCCESS;
 }

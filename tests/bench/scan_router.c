@@ -122,8 +122,6 @@ static bool on_client(struct router *router)
 
 static void upgrade(int client)
 {
-    static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                 "Sec-WebSocket-Accept: " WEBSOCKET_ACCEPT "\r\n\r\n";
     char head[WEBSOCKET_HEAD_MAX] = "";
     size_t len = 0;
     while (!strstr(head, "\r\n\r\n")) {
@@ -133,7 +131,7 @@ static void upgrade(int client)
         }
         len += (size_t)got;
     }
-    write_all(client, answer, sizeof(answer) - 1);
+    write_all(client, WEBSOCKET_UPGRADED, strlen(WEBSOCKET_UPGRADED));
 }
 
 static void serve(struct router *router)

@@ -9,11 +9,20 @@ void session_subscribe(struct session *session, const char *sub)
     session->sub = sub;
 }
 
+void session_resume(struct session *session, const char *sub, uint64_t since)
+{
+    session->state = SESSION_CATCH_UP;
+    session->sub = sub;
+    session->cursor = since;
+    session->is_held = true;
+}
+
 void session_unsubscribe(struct session *session)
 {
     session->state = SESSION_BARE;
     session->sub = NULL;
     session->delta_seq = 0;
+    session->is_held = false;
 }
 
 bool session_concerns(const struct session *session, const struct frame *frame)
@@ -26,14 +35,17 @@ static const char *take_snap(struct session *session)
     if (session->state == SESSION_LIVE) {
         return "a snapshot row after the snapshot's end";
     }
+    if (session->state == SESSION_CATCH_UP) {
+        return "a snapshot instead of a catch-up";
+    }
     session->state = SESSION_SNAPSHOT;
     return NULL;
 }
 
 static const char *take_snap_end(struct session *session, uint64_t seq)
 {
-    if (session->state == SESSION_LIVE) {
-        return "a second end of one snapshot";
+    if (session->state == SESSION_LIVE || session->state == SESSION_CATCH_UP) {
+        return "the end of a snapshot that did not begin";
     }
     if (seq < session->cursor) {
         return "a snapshot that is older than the cursor";
@@ -45,11 +57,14 @@ static const char *take_snap_end(struct session *session, uint64_t seq)
 
 static const char *take_delta(struct session *session, const struct frame *frame)
 {
-    if (session->state != SESSION_LIVE) {
+    if (session->state != SESSION_LIVE && session->state != SESSION_CATCH_UP) {
         return "a delta before the snapshot's end";
     }
     if (frame->seq <= session->cursor) {
         return "a delta at or below the cursor";
+    }
+    if (session->state == SESSION_CATCH_UP && frame->seq <= session->delta_seq) {
+        return "a catch-up that is not in the order of the log";
     }
     bool is_delete = text_is(frame->op, "delete");
     if (!is_delete && !text_is(frame->op, "insert") && !text_is(frame->op, "update")) {
@@ -64,16 +79,23 @@ static const char *take_delta(struct session *session, const struct frame *frame
     return NULL;
 }
 
-static const char *take_uptodate(struct session *session, uint64_t seq)
+static const char *take_uptodate(struct session *session, const struct frame *frame)
 {
-    if (seq < session->cursor) {
+    if (frame->seq < session->cursor) {
         return "a boundary below the cursor";
     }
-    if (seq < session->delta_seq) {
+    if (session->state == SESSION_CATCH_UP && frame->sub.at) {
+        session->state = SESSION_LIVE;
+    }
+    if (session->is_held && frame->seq == session->cursor) {
+        return NULL; /* the others of a burst could still be behind */
+    }
+    if (frame->seq < session->delta_seq) {
         return "a boundary below a delta that came before it";
     }
-    session->cursor = seq;
+    session->cursor = frame->seq;
     session->delta_seq = 0;
+    session->is_held = false;
     return NULL;
 }
 
@@ -107,7 +129,7 @@ const char *session_take(struct session *session, const struct frame *frame)
     case FRAME_DELTA:
         return take_delta(session, frame);
     case FRAME_UPTODATE:
-        return take_uptodate(session, frame->seq);
+        return take_uptodate(session, frame);
     case FRAME_COMMITTED:
         return take_committed(session, frame->seq);
     case FRAME_RESET:

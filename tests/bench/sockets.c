@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -22,7 +23,18 @@ int listen_on_loopback(void)
     return listener;
 }
 
-static int without_delay(int fd)
+void announce(int listener)
+{
+    struct sockaddr_in address = {0};
+    socklen_t len = sizeof(address);
+    if (getsockname(listener, (struct sockaddr *)&address, &len)) {
+        fail_errno("getsockname");
+    }
+    printf("ready http://127.0.0.1:%u/\n", ntohs(address.sin_port));
+    fflush(stdout);
+}
+
+int without_delay(int fd)
 {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

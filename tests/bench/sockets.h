@@ -10,6 +10,12 @@
 /* A TCP socket that listens on loopback, on a port of the kernel's choice. */
 int listen_on_loopback(void);
 
+/* Print `ready http://127.0.0.1:PORT/`, for whoever started the program. */
+void announce(int listener);
+
+/* Nagle's delay off; returns `fd`. */
+int without_delay(int fd);
+
 /* A connection to what `listener` listens on, without Nagle's delay; and its other end. */
 int connect_to(int listener);
 int accept_from(int listener);

@@ -119,16 +119,29 @@ static bool columns_match(struct mp_reader row, const struct task *task)
 }
 
 /* Nearly always the row is, byte for byte, what we would write. */
-bool task_matches(struct mp_reader row, struct text id, uint64_t number)
+static bool matches(struct mp_reader row, const struct task *task)
 {
     static struct buffer wanted;
-    struct task task;
-    make(&task, id, number);
-    encode(&wanted, &task);
+    encode(&wanted, task);
     size_t len = buffer_len(&wanted);
     bool is_same = (size_t)(row.end - row.at) == len && memcmp(row.at, buffer_head(&wanted), len) == 0;
     buffer_take(&wanted, len);
-    return is_same || columns_match(row, &task);
+    return is_same || columns_match(row, task);
+}
+
+bool task_matches(struct mp_reader row, struct text id, uint64_t number)
+{
+    struct task task;
+    make(&task, id, number);
+    return matches(row, &task);
+}
+
+bool task_touched_matches(struct mp_reader row, struct text id, uint64_t number)
+{
+    struct task task;
+    make(&task, id, number);
+    task.score++;
+    return matches(row, &task);
 }
 
 struct text task_seed_id(char buffer[TASK_ID_MAX], uint64_t number)
@@ -137,4 +150,15 @@ struct text task_seed_id(char buffer[TASK_ID_MAX], uint64_t number)
     memcpy(buffer, front, sizeof(front) - 1);
     char *end = write_digits(buffer + sizeof(front) - 1, number, 8);
     return (struct text){buffer, (uint32_t)(end - buffer)};
+}
+
+bool task_seed_number(struct text id, uint64_t *ret_number)
+{
+    char bytes[TASK_ID_MAX];
+    uint64_t number = 0;
+    for (uint32_t i = (uint32_t)strlen("seed-"); i < id.len && i < 20; i++) {
+        number = number * 10 + (uint64_t)(uint8_t)(id.at[i] - '0');
+    }
+    *ret_number = number;
+    return text_equals(id, task_seed_id(bytes, number));
 }

@@ -22,9 +22,15 @@ void task_encode(struct buffer *out, struct text id, uint64_t number);
 /* Is `row` exactly the row that task_encode() makes, in whatever order the columns come? */
 bool task_matches(struct mp_reader row, struct text id, uint64_t number);
 
+/* The same, after the bench app's command `touch` once added 1 to its score. */
+bool task_touched_matches(struct mp_reader row, struct text id, uint64_t number);
+
 #define TASK_ID_MAX 48
 
 /* The id that `seed` gives to its row `number`, written into `buffer`. */
 struct text task_seed_id(char buffer[TASK_ID_MAX], uint64_t number);
+
+/* The number of which `id` is that id; false if there is none. */
+bool task_seed_number(struct text id, uint64_t *ret_number);
 
 #endif

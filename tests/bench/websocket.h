@@ -16,6 +16,11 @@
 #define WEBSOCKET_NONCE  "dGhlIHNhbXBsZSBub25jZQ=="
 #define WEBSOCKET_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
+/* A server's answer to the request below. */
+#define WEBSOCKET_UPGRADED                                                                                             \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"                                \
+    "Sec-WebSocket-Accept: " WEBSOCKET_ACCEPT "\r\n\r\n"
+
 #define WEBSOCKET_MESSAGE_MAX ((uint64_t)16 << 20)
 #define WEBSOCKET_HEAD_MAX    16384
 

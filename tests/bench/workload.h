@@ -9,7 +9,9 @@
 void workload_insert(int argc, char **argv);
 void workload_seed(int argc, char **argv);
 void workload_snapshot(int argc, char **argv);
+void workload_catchup(int argc, char **argv);
 void workload_idle(int argc, char **argv);
+void workload_storm(int argc, char **argv);
 void workload_wake(int argc, char **argv);
 
 #endif

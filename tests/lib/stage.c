@@ -69,7 +69,7 @@ static bool allows_blank(void *shard, const struct kind *kind, const struct scop
     (void)shard;
     enum err err = kind_open_blank(kind, &database, NULL);
     assert(err == ERR_OK);
-    bool allowed = database_allows(&database, kind, name->id, claims, now_ms, &open);
+    bool allowed = database_allows(&database, kind, name, claims, now_ms, &open);
     sqlite3_finalize(open);
     database_close(&database);
     return allowed;

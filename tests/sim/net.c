@@ -125,7 +125,8 @@ static void connect_ends(struct end *a, struct end *b)
     for (int i = 0; i < 2; i++) {
         both[i]->peer = both[1 - i];
         both[i]->is_connected = true;
-        both[i]->room = (size_t)(is_narrow ? random_between(NARROW_MIN, NARROW_MAX) : random_between(ROOM_MIN, ROOM_MAX));
+        both[i]->room =
+            (size_t)(is_narrow ? random_between(NARROW_MIN, NARROW_MAX) : random_between(ROOM_MIN, ROOM_MAX));
         list_append(&ends, &both[i]->link);
     }
 }

@@ -93,6 +93,18 @@ static void test_what_cannot_be_judged_is_not_blamed(void **state)
                 "blob\n");
 }
 
+/* This takes the five seconds that it is about. */
+static void test_sql_without_an_end_does_not_keep_it(void **state)
+{
+    struct folder *folder = *state;
+    write_text(folder, "room/0001_notes.sql",
+               "CREATE TABLE notes(n INTEGER PRIMARY KEY);"
+               "INSERT INTO notes WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT -n FROM c) SELECT max(n) FROM c;");
+    write_text(folder, "app.json", "{`app`:`test`,`kinds`:{`room`:{`migrations`:`room`}}}");
+    check_lines(folder, "room/0001_notes.sql: interrupted: it has not ended after 5 s in an empty scope; does a WITH "
+                        "RECURSIVE lack an end?\n");
+}
+
 static void test_a_good_app_has_no_mistakes(void **state)
 {
     (void)state;
@@ -126,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_no_file_hides_the_mistakes_of_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_judged_is_not_blamed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sql_without_an_end_does_not_keep_it, set_up, tear_down),
         cmocka_unit_test(test_a_good_app_has_no_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

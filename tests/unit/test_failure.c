@@ -15,7 +15,7 @@
 #include "tests/lib/scope.h"
 
 static const char DEFINITION[] =
-    "`collections`:{`notes`:{`key`:`id`,"
+    "`open`:`json_array_length(claim('rooms'))`,`collections`:{`notes`:{`key`:`id`,"
     "`insert`:{`authorize`:`json_extract(:meta, '$.public')`},`update`:{`set`:{`meta`:`json(:text)`}},`delete`:{}}},"
     "`commands`:{`share`:{`args`:{`meta`:`text`},`execute`:[`SELECT 1`],`result`:`SELECT json(:meta)`},"
     "`count`:{`args`:{`meta`:`text`},`execute`:[`SELECT json_array_length(:meta)`]}}";
@@ -109,6 +109,28 @@ static void test_a_flood_is_a_line_a_second(void **state)
     check(scope, SHARE, "command=share why=\"malformed JSON\" unsaid=0\n");
 }
 
+static void test_a_door_that_is_closed_by_mistake_is_logged(void **state)
+{
+    static struct output output;
+    struct scope *scope = *state;
+    bool lets_ann_in;
+    scope_become(scope, "{'sub':'ann','rooms':'tea'}"); /* not a list */
+    output_catch(&output);
+    enum err err = scope_file_allows(scope->file, &scope->claims, scope->now_ms, 0, &lets_ann_in);
+    output_restore(&output);
+    assert_int_equal(err, ERR_OK);
+    assert_false(lets_ann_in);
+    assert_non_null(strstr(output.err, "sql_failed scope=test/room/tea rule=open why=\"malformed JSON\""));
+
+    scope_become(scope, "{'sub':'ann','rooms':[]}"); /* a no that was meant */
+    scope->now_ms += 1000;
+    output_catch(&output);
+    assert_int_equal(scope_file_allows(scope->file, &scope->claims, scope->now_ms, 0, &lets_ann_in), ERR_OK);
+    output_restore(&output);
+    assert_false(lets_ann_in);
+    assert_string_equal(output.err, "");
+}
+
 static void test_what_is_the_clients_mistake_is_not_logged(void **state)
 {
     static struct output output;
@@ -125,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_log_says_where_and_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_flood_is_a_line_a_second, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_door_that_is_closed_by_mistake_is_logged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_the_clients_mistake_is_not_logged, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

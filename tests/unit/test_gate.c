@@ -137,6 +137,21 @@ static void test_what_is_durable_leaves_at_once(void **state)
     check_left("b:not yet ");
 }
 
+static void test_it_knows_how_much_it_holds(void **state)
+{
+    struct bench *bench = *state;
+    hold(bench, 0, "123", 10);
+    hold(bench, 1, "45", 20);
+    hold(bench, 2, "6", 20);
+    assert_int_equal(bench->gate.bytes, 6);
+    gate_advance(&bench->gate, 10);
+    assert_int_equal(bench->gate.bytes, 3);
+    gate_drop(bench->channels[1]);
+    assert_int_equal(bench->gate.bytes, 1);
+    gate_break(&bench->gate);
+    assert_int_equal(bench->gate.bytes, 0);
+}
+
 static void test_nothing_collected_is_nothing_held(void **state)
 {
     struct bench *bench = *state;
@@ -225,6 +240,7 @@ int main(void)
         GATE_TEST(test_what_is_held_leaves_when_it_is_durable),
         GATE_TEST(test_everything_leaves_in_order),
         GATE_TEST(test_what_is_durable_leaves_at_once),
+        GATE_TEST(test_it_knows_how_much_it_holds),
         GATE_TEST(test_nothing_collected_is_nothing_held),
         GATE_TEST(test_what_is_held_for_a_channel_goes_with_it),
         GATE_TEST(test_what_is_held_for_a_stream_that_ended_is_dropped),

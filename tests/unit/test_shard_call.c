@@ -94,8 +94,9 @@ static _Noreturn void play(enum part part, int listen_fd)
     static const struct h2_handlers HANDLERS = {
         .on_open = on_open, .on_data = on_data, .on_end = on_end, .on_lost = on_lost};
     struct play play = {.part = part};
-    while (part == HANGS)
-        pause();
+    if (part == HANGS)
+        for (;;)
+            pause();
     int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK);
     play.loop = loop_new(turn, &play);
     play.h2 = h2_new(play.loop, fd, true, &HANDLERS, &play);

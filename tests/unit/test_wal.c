@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
@@ -27,6 +28,7 @@ struct world {
 /* What SQLite's own VFS is asked to write into a log; from `fail_at` on it refuses. */
 static struct {
     int n, fail_at;
+    int64_t bytes;
     sqlite3_io_methods methods;
     const sqlite3_io_methods *own;
 } log_writes;
@@ -35,6 +37,7 @@ static int count_write(sqlite3_file *file, const void *data, int len, sqlite3_in
 {
     if (++log_writes.n >= log_writes.fail_at)
         return SQLITE_FULL;
+    log_writes.bytes += len;
     return log_writes.own->xWrite(file, data, len, at);
 }
 
@@ -255,6 +258,45 @@ static void test_a_read_that_fails_is_no_damage(void **state)
     assert_int_equal(number(world->db, "SELECT count(*) FROM t"), 2000);
 }
 
+/* Of what a killed process has left nobody knows whether the disk has it, whatever a sync says of it. */
+static void test_a_log_that_is_found_is_written_anew(void **state)
+{
+    struct world *world = *state;
+    sqlite3 *db = NULL;
+    insert(world, 0, 500);
+    copy_file(world, "file.db", "copy.db");
+    copy_file(world, "file.db-wal", "copy.db-wal");
+    struct folder_path log = folder_at(&world->folder, "copy.db-wal");
+    struct stat stat_buf;
+    assert_int_equal(stat(log.text, &stat_buf), 0);
+    int before = log_writes.n;
+    log_writes.bytes = 0;
+    assert_int_equal(sqlite3_open_v2(folder_at(&world->folder, "copy.db").text, &db, SQLITE_OPEN_READWRITE, wal_vfs()),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(number(db, "SELECT count(*) FROM t"), 500);
+    assert_true(log_writes.n > before);
+    assert_int_equal(log_writes.bytes, stat_buf.st_size);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_a_log_that_cannot_be_written_anew_is_not_used(void **state)
+{
+    struct world *world = *state;
+    sqlite3 *db = NULL;
+    insert(world, 0, 500);
+    copy_file(world, "file.db", "copy.db");
+    copy_file(world, "file.db-wal", "copy.db-wal");
+    assert_int_equal(sqlite3_open_v2(folder_at(&world->folder, "copy.db").text, &db, SQLITE_OPEN_READWRITE, wal_vfs()),
+                     SQLITE_OK);
+    log_writes.fail_at = log_writes.n + 2;
+    assert_int_equal(sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM t", NULL, NULL, NULL),
+                     SQLITE_FULL);
+    log_writes.fail_at = INT32_MAX;
+    assert_int_equal(number(db, "SELECT count(*) FROM t"), 500);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +305,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_rolled_back_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_closing_in_a_transaction_drops_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_log_that_cannot_be_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_log_that_is_found_is_written_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_log_that_cannot_be_written_anew_is_not_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_read_that_fails_is_no_damage, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("wal", tests, count_writes, NULL);
