@@ -227,6 +227,7 @@ static void compare(struct reader *reader, const struct reader *fresh)
 static void compare_all(struct herd *herd)
 {
     run(herd, &herd->n_sealed, herd->n, "the last write");
+    herd->net.receive_buffer = 0; /* this one may be quick */
     herd->net.read_max = (size_t)256 << 10;
     open_reader(herd, herd->n);
     run(herd, &herd->n_open, herd->n + 1, "a new connection");
