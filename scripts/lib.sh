@@ -189,6 +189,11 @@ simulated() {
     "$1/tests/sim/sim" --jobs "$jobs" "${@:2}"
 }
 
+# resumes BUILD ROUNDS: sockets cut in the middle of resumes and resets.
+resumes() {
+    SKERRY_BIN=$root/$1/skerry node tests/fanout/resume.mjs --rounds "$2"
+}
+
 npm_tests() {
     NODE_OPTIONS=--test-reporter=tap npm run "$2" --prefix "$1"
 }
@@ -203,6 +208,7 @@ all_suites() {
     suite browser browser_tests build
     suite bench bench_tests build
     check sim simulated build --schedules 300
+    check resumes resumes build 30
 }
 
 #

@@ -63,7 +63,8 @@ static void parse_url(struct target *target, const char *url)
 
 void net_init(struct net *net, const char *url, client_open_cb *on_open, client_frame_cb *on_frame)
 {
-    *net = (struct net){.on_open = on_open, .on_frame = on_frame, .poll_ms = 100, .batch = EVENTS_MAX};
+    *net = (struct net){
+        .on_open = on_open, .on_frame = on_frame, .poll_ms = 100, .batch = EVENTS_MAX, .read_max = READ_SIZE};
     parse_url(&net->target, url);
     net->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (net->epoll < 0) {
@@ -94,6 +95,9 @@ void client_open(struct client *client, struct net *net, int number, const char 
     }
     int on = 1;
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (net->receive_buffer > 0) { /* before it connects, for the window that it announces */
+        setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &net->receive_buffer, sizeof(net->receive_buffer));
+    }
     const struct sockaddr_in *address = &net->target.address;
     if (connect(client->fd, (const struct sockaddr *)address, sizeof(*address)) && errno != EINPROGRESS) {
         fail_errno("cannot connect to %s", net->target.host);
@@ -307,7 +311,8 @@ static void on_readable(struct client *client)
         buffer_append(inbox, buffer_head(&client->torn), buffer_len(&client->torn));
         buffer_take(&client->torn, buffer_len(&client->torn));
     }
-    ssize_t got = recv(client->fd, buffer_room(inbox, READ_SIZE), READ_SIZE, 0);
+    size_t read_max = client->net->read_max;
+    ssize_t got = recv(client->fd, buffer_room(inbox, read_max), read_max, 0);
     if (got == 0) {
         client_fail(client, "the server dropped it");
     }

@@ -35,6 +35,8 @@ struct net {
     struct target target;
     client_open_cb *on_open;
     client_frame_cb *on_frame;
+    size_t read_max;     /* of one client's bytes in one net_poll(); may be set before the first client */
+    int receive_buffer;  /* of a client's socket, likewise; 0 is the kernel's own choice */
     struct buffer inbox; /* one for all clients: between reads a client keeps only a message's torn beginning */
     uint64_t n_frames;   /* decoded so far: what tells progress from silence */
     long n_clients;      /* opened and not closed */

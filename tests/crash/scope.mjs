@@ -1,7 +1,7 @@
 /*
  * scope - one scope under load: its writers, all that was sent, what was answered, and whether that fits together.
  */
-import { Client } from "../lib/client.mjs";
+import { Client, difference } from "../lib/client.mjs";
 import { isDeepStrictEqual } from "node:util";
 
 const IN_FLIGHT = 8; // transactions that a writer keeps unanswered
@@ -151,16 +151,4 @@ export class Scope {
 /** The first position of a committed transaction: it has one for each change, and one if it changed nothing. */
 export function firstOf({ changes, answer }) {
   return answer.seq - Math.max(changes.length, 1) + 1;
-}
-
-/** The first row in which two clients differ, as text; null if they hold the same. */
-function difference(held, expected) {
-  for (const [name, rows] of expected) {
-    const keys = [...new Set([...held.get(name).keys(), ...rows.keys()])];
-    const key = keys.find((one) => !isDeepStrictEqual(held.get(name).get(one), rows.get(one)));
-    if (key === undefined) continue;
-    const [is, should] = [held, expected].map((all) => JSON.stringify(all.get(name).get(key))?.slice(0, 500));
-    return `${key} of ${name} is ${is} and should be ${should}`;
-  }
-  return null;
 }

@@ -3,6 +3,8 @@
  * closes, sends again what was not answered, and notes each rule that the server breaks. It speaks the base contract, or
  * with `extended` that of skerry.v1: then a transaction that was put off is tried again alone, and the rest behind it.
  */
+import { isDeepStrictEqual } from "node:util";
+
 import { decode, encode } from "@msgpack/msgpack";
 import WebSocket from "ws";
 
@@ -12,11 +14,12 @@ const RETRY_MS = 30;
 const EXTENDED = new Set(["hello", "gone"]);
 
 export class Client {
-  /** `url` may change between connections; `collections` are subscribed whole, each under its own name. */
+  /** `url` may change between connections; `collections` are subscribed whole: NAME, under its own name, or [SUB, NAME]. */
   constructor(url, collections = [], { extended = false } = {}) {
     this.url = url;
     this.extended = extended;
-    this.rows = new Map(collections.map((name) => [name, new Map()])); // what a user would see
+    this.subscriptions = collections.map((one) => (Array.isArray(one) ? one : [one, one]));
+    this.rows = new Map(this.subscriptions.map(([sub]) => [sub, new Map()])); // what a user would see
     this.cursor = 0;
     this.unanswered = new Map(); // txId -> {frame, shows, resolve}
     this.fetches = new Map(); // fetchId -> resolve
@@ -38,7 +41,7 @@ export class Client {
     clearTimeout(this.retry);
     const socket = new WebSocket(this.url, this.extended ? ["skerry.v1"] : [], { perMessageDeflate: false });
     socket.on("open", () => this.resume());
-    socket.on("message", (data, isBinary) => isBinary && this.receive(decode(data)));
+    socket.on("message", (data, isBinary) => isBinary && this.message(data));
     socket.on("error", () => {}); // "close" follows
     socket.on("close", (code) => socket === this.socket && this.closed(code));
     this.socket = socket;
@@ -47,7 +50,7 @@ export class Client {
   resume() {
     this.connections++;
     const since = this.cursor > 0 ? String(this.cursor) : null;
-    for (const name of this.rows.keys()) this.send({ t: "sub", subId: name, collection: name, since });
+    for (const [subId, collection] of this.subscriptions) this.send({ t: "sub", subId, collection, since });
     for (const { frame } of this.unanswered.values()) this.send(frame);
     if (this.connections > 1) this.resent += this.unanswered.size;
   }
@@ -99,6 +102,10 @@ export class Client {
 
   violation(text) {
     this.broken.push(text);
+  }
+
+  message(data) {
+    this.receive(decode(data));
   }
 
   receive(frame) {
@@ -199,4 +206,16 @@ export class Client {
     } else if (this.putOff !== null) this.violation(`${txId} was decided before ${this.putOff}, which was put off`);
     transaction.resolve(answer);
   }
+}
+
+/** The first row in which two clients differ, as text; null if they hold the same. */
+export function difference(held, expected) {
+  for (const [name, rows] of expected) {
+    const keys = [...new Set([...held.get(name).keys(), ...rows.keys()])];
+    const key = keys.find((one) => !isDeepStrictEqual(held.get(name).get(one), rows.get(one)));
+    if (key === undefined) continue;
+    const [is, should] = [held, expected].map((all) => JSON.stringify(all.get(name).get(key))?.slice(0, 500));
+    return `${key} of ${name} is ${is} and should be ${should}`;
+  }
+  return null;
 }
