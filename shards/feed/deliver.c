@@ -79,16 +79,22 @@ static bool anyone_takes(const struct session *session, const struct collection 
     return false;
 }
 
-static void deliver_change(struct session *session, const struct collection *collection, struct slice key,
+/* False if the credit ran out: who has not got it is behind. */
+static bool deliver_change(struct session *session, const struct collection *collection, struct slice key,
                            enum op_type op, struct slice row, uint64_t seq)
 {
     LIST_FOREACH(link, &session->subs) {
         struct sub *sub = LIST_ITEM(link, struct sub, link);
         if (!takes(sub, collection, seq))
             continue;
+        if (session->credit <= 0)
+            return false;
         frame_delta(begin(session), sub->id, key, op, row, seq);
         end(session);
+        sub->from = seq;
+        session->owes_boundary = true;
     }
+    return true;
 }
 
 /* Everything at or below `seq` was given to every live subscription. */
@@ -109,12 +115,10 @@ static bool deliver_turn(struct session *session, const struct feed *feed)
         const struct change *change = &capture->changes[i];
         if (!feed->is_latest[i] || !anyone_takes(session, change->collection, change->seq))
             continue;
-        if (session->credit <= 0)
+        if (!deliver_change(session, change->collection, change_key(capture, change), change->op,
+                            change_row(capture, change), change->seq))
             return false;
-        deliver_change(session, change->collection, change_key(capture, change), change->op,
-                       change_row(capture, change), change->seq);
         advance(session, change->seq);
-        session->owes_boundary = true;
     }
     return true;
 }
@@ -127,7 +131,9 @@ static bool deliver_entry(struct session *session, const struct feed *feed, cons
     bool exists = entry->op != OP_DELETE && scope_file_read_row(feed->file, entry->collection, entry->key, row);
     if (feed->file->failed != ERR_OK)
         return false;
-    deliver_change(session, entry->collection, entry->key, exists ? entry->op : OP_DELETE, buf_slice(row), entry->seq);
+    if (!deliver_change(session, entry->collection, entry->key, exists ? entry->op : OP_DELETE, buf_slice(row),
+                        entry->seq))
+        return false;
     advance(session, entry->seq);
     return true;
 }
@@ -146,7 +152,6 @@ static bool deliver_log(struct session *session, const struct feed *feed, uint64
         done = session->credit > 0 && deliver_entry(session, feed, &entry, &row);
         if (!done)
             break;
-        session->owes_boundary = true;
     }
     buf_release(&row);
     return scope_file_end_read(feed->file, log->read) && done;

@@ -185,8 +185,9 @@ void client_lag(struct client *client)
 {
     client->undrained = 0;
     link_channel_send_lag(client->channel, client->id, client->place.seq);
-    link_channel_send_credit(client->channel, client->id, window(client));
     link_channel_write(client->channel, slice_of(client->asked.data + client->done, under_way(client)));
+    /* Last: the shard may forget in one turn and hear it all again in the next one; no boundary is due between. */
+    link_channel_send_credit(client->channel, client->id, window(client));
 }
 
 /* What comes for it alone, in its order. */

@@ -239,8 +239,11 @@ bool pump_lets_in(struct pump *pump, struct client *client)
 void pump_resume(struct pump *pump, struct client *client)
 {
     struct place *place = &client->place;
+    const struct connection *connection = client->connection;
     if (place->state == PLACE_JOINED)
         give(pump, client);
+    if (connection->state == CONNECTION_DEAD)
+        return; /* and the client has gone with it */
     if (place->state == PLACE_FALLEN && connection_waiting(client->connection) == 0) {
         place->state = PLACE_LAGGING;
         client_lag(client);

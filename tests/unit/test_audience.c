@@ -217,6 +217,21 @@ static void test_who_lags_below_the_floor_comes_back(void **state)
     check(stage, ANN, "left\nlagged\nclose 1012 the changes that it missed are not in the log any more\n");
 }
 
+/* A row that two of its subscriptions want is two messages. */
+static void test_each_subscription_of_who_lags_keeps_to_the_credit(void **state)
+{
+    struct stage *stage = *state;
+    add_tag(stage, BEN, "t2");
+    stage_send(stage, BEN, "{'t':'sub','subId':'x','collection':'tags'}");
+    stage_send(stage, BEN, "{'t':'sub','subId':'y','collection':'tags'}");
+    stage_turn(stage);
+    stage_heard(stage, BEN);
+    stage_lag(stage, BEN, 1, 1);
+    check(stage, BEN, "left\nlagged\nd x insert t2 2\n");
+    stage_set_credit(stage, BEN, STAGE_CREDIT);
+    check(stage, BEN, "d y insert t2 2\nuptodate 2\njoined 2\n");
+}
+
 #define STAGE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -234,6 +249,7 @@ int main(void)
         STAGE_TEST(test_a_subscription_that_had_begun_begins_again),
         STAGE_TEST(test_what_was_delivered_of_a_turn_has_its_boundary),
         STAGE_TEST(test_a_burst_that_comes_again_holds_its_boundary_again),
+        STAGE_TEST(test_each_subscription_of_who_lags_keeps_to_the_credit),
         STAGE_TEST(test_who_lags_below_the_floor_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
