@@ -49,7 +49,7 @@
     X(SHARD_SLICES_SHARED, "skerry_shard_slices_shared_total", "counter", "times they were taken from another's read") \
     X(SHARD_SLICES_BYTES, "skerry_shard_slices_bytes", "gauge", "bytes of rows kept for snapshots that share them")    \
     X(SHARD_SLICES_DROPPED, "skerry_shard_slices_dropped_total", "counter", "slices let go for want of memory")        \
-    X(SHARD_SLICES_POSTPONED, "skerry_shard_slices_postponed_total", "counter", "turns that left rows to the next")    \
+    X(SHARD_POSTPONED, "skerry_shard_postponed_total", "counter", "turns in which not all who catch up had theirs")    \
     X(SHARD_JOURNAL_BREAKS, "skerry_shard_journal_breaks_total", "counter",                                            \
       "writes and syncs of journals that failed")                                                                      \
     X(SHARD_JOURNALS_BROKEN, "skerry_shard_journals_broken", "gauge", "journals that wait for a disk that takes them") \

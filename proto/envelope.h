@@ -20,7 +20,8 @@
  *   of all who have joined:                             CHANGE    (for `session`: the audience) u32 hole, then a
  *                                                                 message, in which the subscription's id is missing
  *                                                       BOUNDARY  u64 seq, then a message; it is for those who got a
- *                                                                 change before it, or (`session` is 1) for all
+ *                                                                 change before it, or (`session` is 1) for all who
+ *                                                                 have not got it
  *
  * Credit: a shard may send a session so many bytes of MESSAGE envelopes, with their headers, as the router has granted
  * it (one message may go over, so that a large one can travel at all): none after an ATTACH or a LAG. The router grants

@@ -35,7 +35,7 @@ struct channel {
     struct list outputs;         /* that the gate holds */
     unsigned *audiences;         /* by collection: how many subscriptions get its changes in one copy; NULL: none yet */
     unsigned n_joined;           /* sessions that do */
-    uint64_t boundary;           /* the last one that they were given */
+    uint64_t boundary;           /* the last one that was for all of them */
     struct list reminder_link;   /* on the shard's list of channels whose sessions lag behind the head, */
     bool is_reminder_due;        /* and it is time to tell them, although nothing concerned them */
 };

@@ -75,20 +75,21 @@ static void deliver_boundary(struct channel *channel, bool is_for_all, uint64_t 
     size_t begun = envelope_begin_boundary(buf, is_for_all, head);
     frame_uptodate(buf, head, NULL);
     envelope_end(buf, begun);
-    channel->boundary = head;
-    channel->is_reminder_due = false;
-    list_remove(&channel->reminder_link);
 }
 
+/* Those whom the changes did not concern are told now and then. */
 void audience_deliver(struct channel *channel, const struct feed *feed)
 {
     uint64_t head = feed_head(feed);
     if (channel->n_joined == 0 || head == channel->boundary)
         return;
-    if (deliver_changes(channel, feed))
-        deliver_boundary(channel, false, head);
-    else if (channel->is_reminder_due)
-        deliver_boundary(channel, true, head);
-    else if (list_is_empty(&channel->reminder_link))
+    bool any = deliver_changes(channel, feed), is_for_all = channel->is_reminder_due;
+    if (any || is_for_all)
+        deliver_boundary(channel, is_for_all, head);
+    if (is_for_all) {
+        channel->boundary = head;
+        channel->is_reminder_due = false;
+    } else if (list_is_empty(&channel->reminder_link)) {
         list_append(channel->actor->host->reminders, &channel->reminder_link);
+    }
 }

@@ -270,21 +270,16 @@ static bool share_rows(struct session *session, struct sub *sub, const struct fe
     return is_end;
 }
 
-/* Sends rows as far as the credit goes, and the turn. True behind the last row. */
+/* Sends rows as far as the credit goes. True behind the last row. */
 static bool deliver_rows(struct session *session, struct sub *sub, const struct feed *feed)
 {
-    struct herd *herd = feed->herd;
     struct snap_frame snap;
     bool is_end = false;
     snap_frame_init(&snap, sub->id, sub->from);
-    while (!is_end && session->credit > 0 && herd->room > 0 && feed->file->failed == ERR_OK) {
-        int64_t before = session->credit;
-        struct row_slice *slice = herd_find(herd, sub);
+    while (!is_end && session->credit > 0 && feed->file->failed == ERR_OK) {
+        struct row_slice *slice = herd_find(feed->herd, sub);
         is_end = slice == NULL ? read_rows(session, sub, feed, &snap) : share_rows(session, sub, feed, &snap, slice);
-        herd->room -= before - session->credit;
     }
-    if (!is_end && session->credit > 0)
-        herd->is_short = true;
     return is_end;
 }
 

@@ -148,6 +148,8 @@ static void note_burst(struct session *session, struct sub *sub, int64_t now_us)
     if (!session->is_holding || sub->since < session->hold_seq)
         session->hold_seq = sub->since;
     session->is_holding = true;
+    list_remove(&session->burst_link);
+    list_append(session->channel->actor->host->bursts, &session->burst_link);
 }
 
 static bool is_whole_collection(const struct shape *shape)
@@ -186,8 +188,10 @@ void session_on_sub(struct session *session, const struct frame *frame, const st
 
 void session_on_unsub(struct session *session, struct slice id, const struct feed *feed)
 {
-    leave(session, feed);
-    drop_sub(session, id);
+    if (find_sub(session, id) != NULL) {
+        leave(session, feed);
+        drop_sub(session, id);
+    }
     owe(session, ITEM_NOTHING, NULL, SLICE(""));
 }
 
@@ -402,6 +406,11 @@ static bool deliver(struct session *session, const struct feed *feed)
     }
 }
 
+bool session_is_behind(const struct session *session)
+{
+    return !session->is_joined && session->n_subs > 0;
+}
+
 void session_turn(struct session *session, const struct feed *feed)
 {
     bool is_done = session->credit > 0 && deliver(session, feed);
@@ -409,7 +418,7 @@ void session_turn(struct session *session, const struct feed *feed)
         list_remove(&session->busy_link); /* until there is more */
     if (!is_done || session->is_holding || feed->file == NULL)
         return;
-    if (!session->is_joined && session->n_subs > 0)
+    if (session_is_behind(session))
         audience_join(session, feed_head(feed));
     list_remove(&session->busy_link);
 }

@@ -102,6 +102,9 @@ void session_refuse(struct session *session, struct slice tx, const char *code, 
 /* Closes the client's socket, and says why. The session is gone when this returns. */
 void session_close(struct session *session, enum ws_code code, const char *reason);
 
+/* Whether it may be owed more than answers. */
+bool session_is_behind(const struct session *session);
+
 /* Gives the client what it is owed, as far as the credit goes. At the end of each turn that concerned it. */
 void session_turn(struct session *session, const struct feed *feed);
 

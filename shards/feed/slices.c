@@ -21,8 +21,6 @@ void herd_init(struct herd *herd, struct slices *slices)
     herd->slices = slices;
     list_init(&herd->subs);
     list_init(&herd->kept);
-    herd->room = SLICES_TURN_BYTES;
-    herd->is_short = false;
 }
 
 /* As SQLite orders keys: by their bytes. */
@@ -68,7 +66,8 @@ static bool is_alone(const struct herd *herd, const struct sub *sub)
 
 static size_t cost(const struct row_slice *slice)
 {
-    return sizeof *slice + slice->after.capacity + slice->rows.capacity;
+    size_t bytes = sizeof *slice + slice->after.capacity + slice->rows.capacity;
+    return bytes < SLICE_COST_MIN ? SLICE_COST_MIN : bytes;
 }
 
 static void row_slice_free(struct row_slice *slice)
@@ -95,9 +94,6 @@ void herd_clear(struct herd *herd)
 
 void herd_end_turn(struct herd *herd)
 {
-    metric_add(METRIC_SHARD_SLICES_POSTPONED, herd->is_short);
-    herd->room = SLICES_TURN_BYTES;
-    herd->is_short = false;
     if (list_is_empty(&herd->subs))
         herd_clear(herd);
 }

@@ -6,10 +6,8 @@
  * read, because what is newer than a snapshot's beginning is corrected by the catch-up that follows. It holds nothing
  * of a session, and is begun and left at any row, so that those whose credit ends at different rows meet in it again.
  *
- * However many ask, a turn gives them so much and no more: the others of the shard do not wait for a herd, and what is
- * on its way to it does not fill the memory. One session alone keeps nothing. All slices of a shard share one bound,
- * SLICES_BYTES_MAX, at which the least recently used goes: who comes for it later reads by itself. None outlives the
- * file that it was read from.
+ * One session alone keeps nothing. All slices of a shard share one bound, SLICES_BYTES_MAX, at which the least recently
+ * used goes: who comes for it later reads by itself. None outlives the file that it was read from.
  *
  * Ownership: `slices` is the shard's, a `herd` its actor's. Thread: their shard.
  */
@@ -25,9 +23,9 @@ struct collection;
 struct sub;
 
 enum {
-    SLICE_BYTES = 32 << 10,      /* of rows, after which a slice is full; its last row may go over */
-    SLICES_BYTES_MAX = 2 << 20,  /* kept by a shard */
-    SLICES_TURN_BYTES = 1 << 20, /* given to a scope's sessions in one turn; the last one may go over */
+    SLICE_BYTES = 32 << 10,     /* of rows, after which a slice is full; its last row may go over */
+    SLICES_BYTES_MAX = 2 << 20, /* kept by a shard */
+    SLICE_COST_MIN = 4 << 10,   /* what the smallest counts, so that there are never too many to look through */
 };
 
 /* All that a shard keeps. */
@@ -41,8 +39,6 @@ struct herd {
     struct slices *slices;
     struct list subs;
     struct list kept;
-    int64_t room;  /* bytes that snapshots may still be given in this turn */
-    bool is_short; /* and one could have been given more */
 };
 
 /* The rows of a collection behind one key, up to another. */

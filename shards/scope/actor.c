@@ -569,6 +569,30 @@ static bool has_failed(const struct actor *actor)
     return actor->feed.file != NULL && actor->feed.file->failed != ERR_OK;
 }
 
+/* A turn gives those who catch up so much and no more, however many they are: what is on its way to them does not fill
+ * the memory, and the others of the shard do not wait for them. False if some have to wait: they are the first then. */
+static bool deliver_to_busy(struct actor *actor)
+{
+    struct list waiting, postponed, *link;
+    list_init(&waiting);
+    list_init(&postponed);
+    list_move(&waiting, &actor->busy);
+    while ((link = list_pop(&waiting)) != NULL) {
+        struct session *session = LIST_ITEM(link, struct session, busy_link);
+        bool is_gone =
+            session->channel->stream == NULL; /* what goes nowhere takes no credit, so it would have no end */
+        bool has_room = !session_is_behind(session) || session->channel->collected.len < ACTOR_RELEASE_BYTES;
+        list_append(has_room || is_gone ? &actor->busy : &postponed, link);
+        if (has_room && !is_gone)
+            session_turn(session, &actor->feed);
+    }
+    bool is_all = list_is_empty(&postponed);
+    list_move(&postponed, &actor->busy);
+    list_move(&actor->busy, &postponed);
+    metric_add(METRIC_SHARD_POSTPONED, !is_all);
+    return is_all;
+}
+
 bool actor_release(struct actor *actor)
 {
     if (actor->is_away)
@@ -578,16 +602,9 @@ bool actor_release(struct actor *actor)
         if (channel->stream != NULL)
             audience_deliver(channel, &actor->feed);
     }
-    LIST_FOREACH_SAFE(link, &actor->busy) {
-        struct session *session = LIST_ITEM(link, struct session, busy_link);
-        if (session->channel->stream != NULL) /* what goes nowhere takes no credit, so it would have no end */
-            session_turn(session, &actor->feed);
-    }
+    bool is_short = !deliver_to_busy(actor);
     if (has_failed(actor))
         actor_fail(actor, "read", actor->feed.file->failed, slice_str(sqlite3_errmsg(actor->feed.file->database.db)));
-    bool is_short = actor->herd.is_short;
-    if (is_short && !list_is_empty(&actor->busy)) /* the next turn begins with another one */
-        list_append(&actor->busy, list_pop(&actor->busy));
     feed_end_turn(&actor->feed);
     free_ended_channels(actor);
     return is_short || !list_is_empty(&actor->inbox);

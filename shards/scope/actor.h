@@ -24,6 +24,8 @@
 enum {
     ACTOR_HEAVY_BYTES = 4 << 20, /* of a write-ahead log, after which it is checkpointed */
     ACTOR_SAVE_AGAIN_MS = 1000,
+    ACTOR_RELEASE_BYTES =
+        1 << 20, /* of snapshots, catch-ups and boundaries of one turn and channel; then it is enough */
 };
 
 #define ACTOR_UNAVAILABLE "the scope is not available"
@@ -124,8 +126,8 @@ void actor_end_copy(struct actor *actor, sqlite3 **copy);
  * Work that is long goes to a helper thread, and the turn ends when it is back. */
 void actor_decide(struct actor *actor);
 
-/* Release: what was decided is durable; gives it to the sessions. True if requests, or rows of snapshots, are left for
- * the next turn. */
+/* Release: what was decided is durable; gives it to the sessions. True if requests are left for the
+ * next turn, or sessions that catch up. */
 bool actor_release(struct actor *actor);
 
 /* Makes its file durable without the journal, by a checkpoint. False if that failed (`save_after_us` is later then), or

@@ -22,15 +22,6 @@ static void attach(struct actor *actor, struct inbound *request)
     }
 }
 
-static void on_sub(struct actor *actor, struct session *session, const struct frame *frame)
-{
-    session_on_sub(session, frame, &actor->feed, clock_mono_us());
-    if (!session->is_holding || session->is_burst_over)
-        return;
-    list_remove(&session->burst_link);
-    list_append(actor->host->bursts, &session->burst_link);
-}
-
 static void count(const struct outcome *outcome)
 {
     if (outcome->is_replay)
@@ -59,7 +50,7 @@ static void on_message(struct actor *actor, struct session *session, const struc
     }
     switch (frame->type) {
     case FRAME_SUB:
-        on_sub(actor, session, frame);
+        session_on_sub(session, frame, &actor->feed, clock_mono_us());
         break;
     case FRAME_UNSUB:
         session_end_burst(session);

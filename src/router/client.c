@@ -184,7 +184,7 @@ static void on_done(struct client *client)
 void client_lag(struct client *client)
 {
     client->undrained = 0;
-    link_channel_send_lag(client->channel, client->id, client->place.seq);
+    link_channel_send_lag(client->channel, client->id, client->place.spot.seq);
     link_channel_write(client->channel, slice_of(client->asked.data + client->done, under_way(client)));
     /* Last: the shard may forget in one turn and hear it all again in the next one; no boundary is due between. */
     link_channel_send_credit(client->channel, client->id, window(client));
@@ -226,7 +226,7 @@ void client_on_envelope(struct client *client, const struct envelope *envelope)
         on_close(client, envelope);
         break;
     case ENVELOPE_LAGGED:
-        pump_leave(client);
+        pump_return(client);
         break;
     default:
         on_own(client, envelope);

@@ -6,8 +6,8 @@
 #include "src/router/client.h"
 
 enum {
-    WRITE_BYTES = 256 << 10, /* about so much for one write */
-    KEPT_BYTES = 64 << 10,   /* of room for it, between turns */
+    WRITE_BYTES = 64 << 10, /* about so much for one write */
+    KEPT_BYTES = 128 << 10, /* of room for it, between turns */
 };
 
 void pump_init(struct pump *pump)
@@ -48,64 +48,72 @@ void pump_take(struct pump *pump, const struct envelope *envelope)
 
 /* ---- frames ---- */
 
-/* A change, for each of the session's subscriptions that wants it. True if any does. */
-static bool write_change(struct buf *out, struct slice members, const struct envelope *change)
+/* A change, for the next of the session's subscriptions that wants it. False if no other does. */
+static bool write_change(struct buf *out, struct slice members, struct spot *spot, const struct envelope *change)
 {
+    struct slice rest = slice_of(members.data + spot->member, members.len - spot->member), head, tail;
     struct audience_member member;
-    struct slice head, tail;
-    bool any = false;
+    do
+        if (!envelope_next_member(&rest, &member))
+            return false;
+    while (member.audience != change->session);
+    spot->member = members.len - rest.len;
     envelope_change(change, &head, &tail);
-    while (envelope_next_member(&members, &member)) {
-        if (member.audience != change->session)
-            continue;
-        size_t len = head.len + member.id.len + tail.len;
-        out->len += ws_header(buf_reserve(out, WS_HEADER_MAX + len), WS_BINARY, len);
-        buf_append_slice(out, head);
-        buf_append_slice(out, member.id);
-        buf_append_slice(out, tail);
-        any = true;
-    }
-    return any;
+    size_t len = head.len + member.id.len + tail.len;
+    out->len += ws_header(buf_reserve(out, WS_HEADER_MAX + len), WS_BINARY, len);
+    buf_append_slice(out, head);
+    buf_append_slice(out, member.id);
+    buf_append_slice(out, tail);
+    return true;
 }
 
-/* The frames of what is at the place, which moves on. */
-static void write_next(struct buf *out, const struct ring *ring, struct place *place)
+static void write_boundary(struct buf *out, struct spot *spot, const struct envelope *boundary)
+{
+    struct slice message;
+    bool is_for_all = boundary->session != 0;
+    spot->seq = envelope_boundary(boundary, &message);
+    if (!spot->owes_boundary && (!is_for_all || spot->told >= spot->seq))
+        return;
+    ws_frame(out, WS_BINARY, message);
+    spot->told = spot->seq;
+    spot->owes_boundary = false;
+}
+
+/* One frame at most of what is at the spot, which moves on. */
+static void write_next(struct buf *out, const struct ring *ring, struct slice members, struct spot *spot)
 {
     struct envelope envelope;
-    struct slice message;
-    place->at = ring_read(ring, place->at, &envelope);
-    if (envelope.type == ENVELOPE_CHANGE) {
-        if (write_change(out, buf_slice(&place->members), &envelope))
-            place->owes_boundary = true;
+    uint64_t next = ring_read(ring, spot->at, &envelope);
+    if (envelope.type == ENVELOPE_CHANGE && write_change(out, members, spot, &envelope)) {
+        spot->owes_boundary = true;
         return;
     }
-    place->seq = envelope_boundary(&envelope, &message);
-    if (place->owes_boundary || envelope.session != 0)
-        ws_frame(out, WS_BINARY, message);
-    place->owes_boundary = false;
+    if (envelope.type == ENVELOPE_BOUNDARY)
+        write_boundary(out, spot, &envelope);
+    spot->at = next;
+    spot->member = 0;
 }
 
-static bool is_written(const struct written *written, const struct ring *ring, const struct place *place)
+static bool is_same(const struct spot *a, const struct spot *b)
 {
-    return written->ring == ring->id && written->from == place->at && written->owed_boundary == place->owes_boundary &&
-           slice_eq(buf_slice(&written->members), buf_slice(&place->members));
+    return a->at == b->at && a->member == b->member && a->told == b->told && a->owes_boundary == b->owes_boundary;
 }
 
-/* Some frames from the session's place on, and the place behind them. */
+/* Some frames from the session's spot on. */
 static const struct written *write_some(const struct ring *ring, const struct client *client)
 {
     struct written *written = &client->connection->router->written;
     const struct place *place = &client->place;
-    if (is_written(written, ring, place))
+    struct slice members = buf_slice(&place->members);
+    if (written->ring == ring->id && is_same(&written->from, &place->spot) &&
+        slice_eq(buf_slice(&written->members), members))
         return written;
     written->ring = ring->id;
-    written->from = place->at;
-    written->owed_boundary = place->owes_boundary;
+    written->from = written->to = place->spot;
     written->members.len = written->frames.len = 0;
-    buf_append_slice(&written->members, buf_slice(&place->members));
-    written->behind = *place;
-    while (written->behind.at < ring_end(ring) && written->frames.len < WRITE_BYTES)
-        write_next(&written->frames, ring, &written->behind);
+    buf_append_slice(&written->members, members);
+    while (written->to.at < ring_end(ring) && written->frames.len < WRITE_BYTES)
+        write_next(&written->frames, ring, members, &written->to);
     return written;
 }
 
@@ -122,13 +130,6 @@ void written_release(struct written *written)
     buf_release(&written->frames);
 }
 
-static void move_to(struct place *place, const struct place *behind)
-{
-    place->at = behind->at;
-    place->seq = behind->seq;
-    place->owes_boundary = behind->owes_boundary;
-}
-
 /* ---- a session ---- */
 
 static void fall(struct client *client)
@@ -138,47 +139,55 @@ static void fall(struct client *client)
     client->place.state = PLACE_FALLEN;
 }
 
-/* The socket has taken so many bytes of what is at the place, and not more: the frame that it has begun waits. */
+static bool is_at_end(const struct pump *pump, const struct client *client)
+{
+    return client->place.spot.at == ring_end(&pump->ring);
+}
+
+/* The socket has taken so many bytes of what is at the spot, and not more: the frame that it has begun waits. */
 static void keep_rest(const struct ring *ring, struct client *client, size_t taken)
 {
-    struct buf frames = {0};
-    while (frames.len <= taken)
-        write_next(&frames, ring, &client->place);
-    connection_keep(client->connection, slice_of(frames.data + taken, frames.len - taken));
-    buf_release(&frames);
+    struct buf frame = {0};
+    size_t passed = 0;
+    for (; passed <= taken; passed += frame.len) {
+        frame.len = 0;
+        write_next(&frame, ring, buf_slice(&client->place.members), &client->place.spot);
+    }
+    size_t rest = passed - taken;
+    connection_keep(client->connection, slice_of(frame.data + frame.len - rest, rest));
+    buf_release(&frame);
 }
 
 /* From the ring to the socket. */
 static void pump_client(struct pump *pump, struct client *client)
 {
-    struct place *place = &client->place;
     struct connection *connection = client->connection;
-    while (place->at < ring_end(&pump->ring) && connection_waiting(connection) == 0) {
+    while (!is_at_end(pump, client) && connection_waiting(connection) == 0) {
         const struct written *some = write_some(&pump->ring, client);
-        ssize_t taken = connection_send(connection, buf_slice(&some->frames));
+        ssize_t taken = some->frames.len == 0 ? 0 : connection_send(connection, buf_slice(&some->frames));
         if (taken < 0)
             return; /* the client has gone */
         if ((size_t)taken < some->frames.len)
             keep_rest(&pump->ring, client, (size_t)taken);
         else
-            move_to(place, &some->behind);
+            client->place.spot = some->to;
     }
 }
 
-/* With what waits for the socket already. */
+/* Behind what waits for the socket already, as long as that is not much. */
 static void pump_behind(struct pump *pump, struct client *client)
 {
-    while (client->place.at < ring_end(&pump->ring)) {
+    while (!is_at_end(pump, client) && connection_waiting(client->connection) < ROUTER_OUT_MAX) {
         const struct written *some = write_some(&pump->ring, client);
         if (some->frames.len > 0)
             buf_append_slice(connection_out(client->connection), buf_slice(&some->frames));
-        move_to(&client->place, &some->behind);
+        client->place.spot = some->to;
     }
 }
 
 static void give(struct pump *pump, struct client *client)
 {
-    if (client->place.at < pump->ring.start)
+    if (client->place.spot.at < pump->ring.start)
         fall(client);
     else if (connection_waiting(client->connection) == 0)
         pump_client(pump, client);
@@ -192,8 +201,8 @@ void pump_run(struct pump *pump, size_t ring_max)
     LIST_FOREACH_SAFE(link, &pump->clients)
         give(pump, LIST_ITEM(link, struct client, place.link));
     LIST_FOREACH(link, &pump->clients) {
-        const struct place *place = &LIST_ITEM(link, struct client, place.link)->place;
-        lowest = place->at < lowest ? place->at : lowest;
+        uint64_t at = LIST_ITEM(link, struct client, place.link)->place.spot.at;
+        lowest = at < lowest ? at : lowest;
     }
     ring_trim(&pump->ring, lowest < pump->ring.start ? pump->ring.start : lowest, ring_max);
 }
@@ -204,10 +213,9 @@ void pump_join(struct pump *pump, struct client *client, const struct envelope *
 {
     struct place *place = &client->place;
     struct slice members;
+    uint64_t seq = envelope_join(join, &members);
     place->state = PLACE_JOINED;
-    place->seq = envelope_join(join, &members);
-    place->at = ring_end(&pump->ring);
-    place->owes_boundary = false;
+    place->spot = (struct spot){.at = ring_end(&pump->ring), .seq = seq, .told = seq};
     place->members.len = 0;
     buf_append_slice(&place->members, members);
     list_append(&pump->clients, &place->link);
@@ -219,21 +227,22 @@ void pump_leave(struct client *client)
     client->place.state = PLACE_ALONE;
 }
 
+void pump_return(struct client *client)
+{
+    client->place.state = PLACE_RETURNING;
+}
+
 bool pump_lets_in(struct pump *pump, struct client *client)
 {
-    struct place *place = &client->place;
-    if (place->state == PLACE_ALONE)
-        return true;
+    const struct place *place = &client->place;
     if (place->state != PLACE_JOINED)
-        return false;
-    if (place->at == ring_end(&pump->ring))
+        return place->state == PLACE_ALONE || place->state == PLACE_RETURNING;
+    if (place->spot.at >= pump->ring.start)
+        pump_behind(pump, client);
+    if (is_at_end(pump, client))
         return true;
-    if (place->at < pump->ring.start || connection_waiting(client->connection) >= ROUTER_OUT_MAX) {
-        fall(client);
-        return false;
-    }
-    pump_behind(pump, client);
-    return true;
+    fall(client);
+    return false;
 }
 
 void pump_resume(struct pump *pump, struct client *client)
@@ -253,5 +262,5 @@ void pump_resume(struct pump *pump, struct client *client)
 uint64_t pump_distance(const struct pump *pump, const struct client *client)
 {
     const struct place *place = &client->place;
-    return place->state == PLACE_ALONE || place->seq >= pump->seq ? 0 : pump->seq - place->seq;
+    return place->state == PLACE_ALONE || place->spot.seq >= pump->seq ? 0 : pump->seq - place->spot.seq;
 }

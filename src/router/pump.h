@@ -8,7 +8,7 @@
  * given, and all that it had sent and that was not done with is sent again, in order.
  *
  * What a channel brings for one session alone comes behind what it brought before for many: the session's place is
- * brought to the end of the ring first.
+ * brought to the end of the ring first, or, if too much waits for it, it falls out.
  *
  * Ownership: a pump is its channel's. Thread: the router's.
  */
@@ -28,10 +28,20 @@ struct pump {
 };
 
 enum place_state {
-    PLACE_ALONE, /* everything that comes for it is for it alone */
+    PLACE_ALONE,     /* everything that comes for it is for it alone */
+    PLACE_RETURNING, /* the same, for one that had fallen out */
     PLACE_JOINED,
     PLACE_FALLEN,  /* what comes for it is dropped, until its socket has drained */
     PLACE_LAGGING, /* and until the shard has heard of it */
+};
+
+/* How far a session has been given what is for many. */
+struct spot {
+    uint64_t at;        /* in the ring, */
+    size_t member;      /* and within its members, when a change has been given to some of them */
+    uint64_t seq;       /* of the last boundary that was passed: everything up to there was given */
+    uint64_t told;      /* of the last one that was sent, or that it had when it joined */
+    bool owes_boundary; /* changes were given that no boundary has followed yet */
 };
 
 /* A session's place. */
@@ -39,19 +49,16 @@ struct place {
     struct list link; /* on the pump's clients */
     enum place_state state;
     struct buf members; /* which subscription gets what, as its join says */
-    uint64_t at;        /* in the ring */
-    uint64_t seq;       /* of the last boundary: everything up to there was given */
-    bool owes_boundary; /* changes were given that no boundary has followed yet */
+    struct spot spot;
 };
 
 /* Most sessions are at the same place and want the same: what was written for one is written for the next. A router
  * has one. Zeroed is empty and valid. */
 struct written {
-    uint64_t ring, from; /* its id; 0: nothing is written */
-    bool owed_boundary;
+    uint64_t ring; /* its id; 0: nothing is written */
+    struct spot from, to;
     struct buf members;
     struct buf frames;
-    struct place behind;
 };
 
 void written_release(struct written *written);
@@ -74,6 +81,9 @@ void place_release(struct place *place);
 /* It joins; it leaves, whatever its place is. */
 void pump_join(struct pump *pump, struct client *client, const struct envelope *join);
 void pump_leave(struct client *client);
+
+/* The shard has heard that it had fallen out: from here on it is given what comes for it. */
+void pump_return(struct client *client);
 
 /* Something has come for this session alone. False if that is to be dropped, because it has fallen out. */
 bool pump_lets_in(struct pump *pump, struct client *client);

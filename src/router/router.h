@@ -1,8 +1,8 @@
 /*
  * router - a process that owns client sockets and carries their sessions to shards.
  *
- * One event loop. A turn: callbacks have collected bytes for each socket; the turn sends them, one writev a socket,
- * frees what was closed, and flushes the links to the shards.
+ * One event loop. A turn: callbacks have collected what is for many sessions, and bytes for each socket; the turn sends
+ * them, one send a socket, frees what was closed, and flushes the links to the shards.
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H

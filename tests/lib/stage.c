@@ -333,6 +333,8 @@ static void join(struct stage *stage, const struct envelope *envelope)
     uint64_t seq = envelope_join(envelope, &members);
     struct buf *joined = &stage->members[envelope->session];
     assert(joined->len == 0);
+    stage->told[envelope->session] = seq;
+    stage->owes_boundary[envelope->session] = false;
     buf_append_slice(joined, members);
     if (stage->is_raw)
         buf_printf(&stage->heard[envelope->session], "joined %" PRId64 "\n", (int64_t)(seq - stage->base));
@@ -399,11 +401,13 @@ static void hear_change(struct stage *stage, uint32_t session, const struct enve
 static void hear_boundary(struct stage *stage, uint32_t session, const struct envelope *envelope)
 {
     struct slice message;
-    bool is_for_it = stage->members[session].len > 0 && (envelope->session != 0 || stage->owes_boundary[session]);
-    envelope_boundary(envelope, &message);
-    if (is_for_it)
-        hear_for_all(stage, session, message);
+    uint64_t seq = envelope_boundary(envelope, &message);
+    bool is_news = envelope->session != 0 && stage->told[session] < seq;
+    if (stage->members[session].len == 0 || (!stage->owes_boundary[session] && !is_news))
+        return;
+    hear_for_all(stage, session, message);
     stage->owes_boundary[session] = false;
+    stage->told[session] = seq;
 }
 
 static void hear(struct stage *stage, struct channel *channel)

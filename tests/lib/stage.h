@@ -43,8 +43,9 @@ struct stage {
     struct buf heard[STAGE_SESSIONS];   /* since it was last asked for */
     struct buf members[STAGE_SESSIONS]; /* of those who have joined: what they get; else empty */
     bool owes_boundary[STAGE_SESSIONS];
-    bool is_raw;        /* all that is sent is told */
-    unsigned n_for_all; /* changes that were sent for all */
+    uint64_t told[STAGE_SESSIONS]; /* the last boundary */
+    bool is_raw;                   /* all that is sent is told */
+    unsigned n_for_all;            /* changes that were sent for all */
 };
 
 extern int64_t stage_wall_ms, stage_mono_us; /* the time */

@@ -138,7 +138,23 @@ static void test_who_is_concerned_by_nothing_is_told_the_head_now_and_then(void 
     stage_mut(stage, BEN, "t3", "~a=y");
     check(stage, ANN, "*d notes update a=y 3\n*uptodate 3\n");
     stage_remind(stage);
+    check(stage, ANN, ""); /* she knows it */
+}
+
+/* Others' changes concern her as little as nobody's. */
+static void test_who_is_concerned_by_nothing_is_told_although_others_are(void **state)
+{
+    struct stage *stage = *state;
+    stage_sub(stage, BEN, "tags", STAGE_NO_SINCE);
+    stage_turn(stage);
+    stage_heard(stage, BEN);
+    add_tag(stage, BEN, "t2");
     check(stage, ANN, "");
+    stage_remind(stage);
+    add_tag(stage, BEN, "t3");
+    check(stage, ANN, "*uptodate 3\n");
+    assert_string_equal(stage_heard(stage, BEN), "*d tags insert t2 2\n*uptodate 2\ncommitted t2 2\ndone\n"
+                                                 "*d tags insert t3 3\n*uptodate 3\ncommitted t3 3\ndone\n");
 }
 
 /* ---- too slow ---- */
@@ -190,6 +206,25 @@ static void test_what_was_delivered_of_a_turn_has_its_boundary(void **state)
     stage_send(stage, ANN, "{'t':'unsub','subId':'notes'}");
     stage_mut(stage, ANN, "t3", "-none");
     check(stage, ANN, "left\nlagged\nuptodate 5\ndone\ncommitted t3 5\ndone\n");
+}
+
+/* In a turn between, too: without credit until all has come again, no boundary can pass what is still to come. */
+static void test_a_burst_that_comes_again_in_the_next_turn_is_waited_for(void **state)
+{
+    struct stage *stage = *state;
+    add_tag(stage, BEN, "t2");
+    add_tag(stage, BEN, "t3");
+    stage_mut(stage, BEN, "t4", "~a=y");
+    stage_turn(stage);
+    stage_sub(stage, ANN, "tags", 2);
+    stage_turn(stage);
+    stage_heard(stage, ANN); /* which the router has dropped */
+    stage_lag(stage, ANN, 4, 0);
+    add_tag(stage, BEN, "t5");
+    check(stage, ANN, "lagged\n");
+    stage_sub(stage, ANN, "tags", 2);
+    stage_set_credit(stage, ANN, STAGE_CREDIT);
+    check(stage, ANN, "uptodate 2\ndone\nd tags insert t3 3\nd tags insert t5 5\nuptodate tags 2\n");
 }
 
 /* One boundary for the whole burst, also when it comes a second time. */
@@ -244,10 +279,12 @@ int main(void)
         STAGE_TEST(test_who_subscribes_or_unsubscribes_leaves),
         STAGE_TEST(test_who_goes_is_counted_no_more),
         STAGE_TEST(test_who_is_concerned_by_nothing_is_told_the_head_now_and_then),
+        STAGE_TEST(test_who_is_concerned_by_nothing_is_told_although_others_are),
         STAGE_TEST(test_who_lags_goes_on_from_there_and_joins_again),
         STAGE_TEST(test_nothing_is_owed_twice_to_who_lags),
         STAGE_TEST(test_a_subscription_that_had_begun_begins_again),
         STAGE_TEST(test_what_was_delivered_of_a_turn_has_its_boundary),
+        STAGE_TEST(test_a_burst_that_comes_again_in_the_next_turn_is_waited_for),
         STAGE_TEST(test_a_burst_that_comes_again_holds_its_boundary_again),
         STAGE_TEST(test_each_subscription_of_who_lags_keeps_to_the_credit),
         STAGE_TEST(test_who_lags_below_the_floor_comes_back),
