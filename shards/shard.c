@@ -14,6 +14,7 @@
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "shards/blank.h"
 #include "shards/console/console.h"
 #include "shards/feed/session.h"
 #include "shards/gate.h"
@@ -27,12 +28,6 @@ enum {
     ACCEPT_PAUSE_MS = 100,
     REMIND_MS = 30000,     /* between boundaries of sessions that nothing concerned */
     WAITING_MAX = 1 << 20, /* bytes for a router, or behind the gate: nothing is decided until some have left */
-};
-
-/* An empty database of a kind, for `open` of scopes that have no file. */
-struct blank {
-    struct database database;
-    sqlite3_stmt *open;
 };
 
 enum { DECIDE_US = 8000 }; /* of one turn, over all its scopes */
@@ -406,15 +401,7 @@ static bool allows_blank(void *arg, const struct kind *kind, const struct scope_
                          int64_t now_ms)
 {
     struct shard *shard = arg;
-    struct blank *blank = &shard->blanks[kind->def - shard->options.app->kinds];
-    struct buf why = {0};
-    if (blank->database.db == NULL && kind_open_blank(kind, &blank->database, &why) != ERR_OK)
-        log_line(LOG_ERROR, "blank_failed kind=%s why=\"%.*s\"", kind->def->name, (int)why.len, why.data);
-    buf_release(&why);
-    if (blank->database.db == NULL)
-        return false;
-    blank->database.until_us = clock_mono_us() + TURN_US; /* one that takes longer in an empty scope has no end */
-    return database_allows(&blank->database, kind, name, claims, now_ms, &blank->open);
+    return blank_allows(&shard->blanks[kind->def - shard->options.app->kinds], kind, name, claims, now_ms);
 }
 
 static void on_failed_file(void *arg, struct actor *actor, const char *what, enum err err, struct slice why)
@@ -559,11 +546,8 @@ static bool save_all(struct shard *shard)
 
 static void free_blanks(struct shard *shard)
 {
-    for (size_t i = 0; i < shard->options.app->n_kinds; i++) {
-        sqlite3_finalize(shard->blanks[i].open);
-        if (shard->blanks[i].database.db != NULL)
-            database_close(&shard->blanks[i].database);
-    }
+    for (size_t i = 0; i < shard->options.app->n_kinds; i++)
+        blank_release(&shard->blanks[i]);
     free(shard->blanks);
 }
 

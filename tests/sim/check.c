@@ -333,11 +333,14 @@ void check_history(const struct truth *truth)
 void check_guest(const struct guest *guest, const struct truth *truth)
 {
     char key[KEY_TEXT_MAX];
-    for (enum collection i = LISTS; i < COLLECTION_N; i++)
+    for (size_t i = 0; i < GUEST_SUBS; i++) {
+        enum collection collection = guest_collection(i);
         for (unsigned slot = 0; slot < KEYS; slot++)
-            if (guest_rows(guest, i)->of[slot] != model_rows(truth->model, i)->of[slot])
+            if (guest_rows(guest, i)->of[slot] != model_rows(truth->model, collection)->of[slot])
                 FAIL(truth->history, "client %u, at %llu, holds another row %s of %s than the server",
-                     guest_number(guest), SEQ(guest_cursor(guest)), key_text(i, slot, key), COLLECTION_NAMES[i]);
+                     guest_number(guest), SEQ(guest_cursor(guest)), key_text(collection, slot, key),
+                     COLLECTION_NAMES[collection]);
+    }
     if (truth->floor != 0 && guest_cursor(guest) > model_head(truth->model))
         FAIL(truth->history, "client %u is at %llu, above the head", guest_number(guest), SEQ(guest_cursor(guest)));
     sim_tally(SIM_CHECKS, KEYS);

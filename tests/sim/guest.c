@@ -49,7 +49,7 @@ struct guest {
     bool is_greeted; /* the socket has had its hello */
     uint64_t cursor;
     uint64_t since; /* of the socket's subscriptions */
-    struct sub subs[COLLECTION_N];
+    struct sub subs[GUEST_SUBS];
     struct sub *snapping; /* between its first row and its end */
     struct buf deltas;    /* struct delta, until a boundary */
 };
@@ -127,10 +127,10 @@ static void on_open(void *arg)
     guest->back_off_ms = BACK_OFF_MIN_MS;
     guest->since = guest->cursor;
     guest->is_greeted = !guest->habits.is_v1;
-    for (size_t i = 0; i < COLLECTION_N && guest->cursor == 0; i++)
+    for (size_t i = 0; i < GUEST_SUBS && guest->cursor == 0; i++)
         guest->subs[i].is_whole = false; /* the scope was empty: there is nothing to resume from */
     for (int whole = 1; whole >= 0; whole--)
-        for (size_t i = 0; i < COLLECTION_N; i++)
+        for (size_t i = 0; i < GUEST_SUBS; i++)
             if (guest->subs[i].is_wanted && guest->subs[i].is_whole == (whole == 1))
                 send_sub(guest, &guest->subs[i]);
     send_unanswered(guest);
@@ -140,7 +140,7 @@ static void on_open(void *arg)
 
 static struct sub *find_sub(struct guest *guest, struct slice id)
 {
-    for (size_t i = 0; i < COLLECTION_N; i++)
+    for (size_t i = 0; i < GUEST_SUBS; i++)
         if (guest->subs[i].is_wanted && slice_eq(slice_str(guest->subs[i].id), id))
             return &guest->subs[i];
     return NULL;
@@ -174,11 +174,11 @@ static void move_cursor(struct guest *guest, uint64_t seq, const struct sub *ahe
     if (seq <= guest->cursor)
         return;
     guest->cursor = seq;
-    for (size_t i = 0; i < COLLECTION_N; i++) {
+    for (size_t i = 0; i < GUEST_SUBS; i++) {
         struct sub *sub = &guest->subs[i];
         if (sub->is_reset)
             FAIL(guest, "the cursor moved to %llu while %s had been reset and had no snapshot yet",
-                 (unsigned long long)seq, COLLECTION_NAMES[i]);
+                 (unsigned long long)seq, COLLECTION_NAMES[sub->collection]);
         if (sub->is_whole && sub != ahead)
             history_held(guest->history, &(struct view){seq, sub->rows.all, guest->number, sub->collection});
     }
@@ -393,7 +393,7 @@ static void on_closed(void *arg, unsigned code)
         FAIL(guest, "the server closed with %u", code);
     guest->snapping = NULL;
     guest->deltas.len = 0;
-    for (size_t i = 0; i < COLLECTION_N; i++)
+    for (size_t i = 0; i < GUEST_SUBS; i++)
         guest->subs[i].is_pending = guest->subs[i].is_reset = false;
     timer_stop(&guest->resume);
     timer_stop(&guest->retry);
@@ -438,7 +438,7 @@ static void send_again(struct guest *guest)
 
 static void change_subscription(struct guest *guest)
 {
-    struct sub *sub = &guest->subs[sim_random(COLLECTION_N)];
+    struct sub *sub = &guest->subs[sim_random(GUEST_SUBS)];
     sim_tally(SIM_OPERATIONS, 1);
     if (sub->is_wanted)
         unsubscribe(guest, sub);
@@ -474,7 +474,7 @@ static void act(struct guest *guest)
 
 static void settle(struct guest *guest)
 {
-    for (size_t i = 0; i < COLLECTION_N; i++)
+    for (size_t i = 0; i < GUEST_SUBS; i++)
         if (!guest->subs[i].is_wanted)
             subscribe(guest, &guest->subs[i]);
 }
@@ -504,9 +504,9 @@ struct guest *guest_new(struct loop *loop, struct history *history, unsigned num
     timer_init(&guest->resume, loop, resume_reading, guest);
     timer_init(&guest->reconnect, loop, connect_now, guest);
     timer_init(&guest->retry, loop, send_unanswered, guest);
-    for (size_t i = 0; i < COLLECTION_N; i++) {
+    for (size_t i = 0; i < GUEST_SUBS; i++) {
         struct sub *sub = &guest->subs[i];
-        sub->collection = (enum collection)i;
+        sub->collection = guest_collection(i);
         sub->is_wanted = sim_random(4) > 0;
         snprintf(sub->id, sizeof sub->id, "s%u", guest->n_ids++);
     }
@@ -534,14 +534,19 @@ bool guest_is_connected(const struct guest *guest)
 bool guest_is_done(const struct guest *guest)
 {
     bool done = guest->n_left == 0 && guest->n_unanswered == 0 && guest->socket.is_open;
-    for (size_t i = 0; i < COLLECTION_N; i++)
+    for (size_t i = 0; i < GUEST_SUBS; i++)
         done = done && guest->subs[i].is_whole && !guest->subs[i].is_pending;
     return done;
 }
 
-const struct rows *guest_rows(const struct guest *guest, enum collection collection)
+enum collection guest_collection(size_t sub)
 {
-    return &guest->subs[collection].rows;
+    return (enum collection)(sub % COLLECTION_N);
+}
+
+const struct rows *guest_rows(const struct guest *guest, size_t sub)
+{
+    return &guest->subs[sub].rows;
 }
 
 uint64_t guest_cursor(const struct guest *guest)

@@ -12,6 +12,11 @@
 #include "base/loop.h"
 #include "tests/sim/history.h"
 
+/* A client's subscriptions: one of each collection, and a second one of the first. */
+enum { GUEST_SUBS = COLLECTION_N + 1 };
+
+enum collection guest_collection(size_t sub);
+
 struct guest;
 
 /* Chances are out of a thousand at each of its ticks. */
@@ -38,8 +43,8 @@ bool guest_is_connected(const struct guest *guest);
  * nothing odd any more once it has nothing left to send. */
 bool guest_is_done(const struct guest *guest);
 
-/* What it holds of a collection. */
-const struct rows *guest_rows(const struct guest *guest, enum collection collection);
+/* What a subscription holds. */
+const struct rows *guest_rows(const struct guest *guest, size_t sub);
 uint64_t guest_cursor(const struct guest *guest);
 unsigned guest_number(const struct guest *guest);
 
