@@ -12,6 +12,11 @@
 #include "src/control/token_command.h"
 #include "src/control/usage.h"
 
+/* For jemalloc, which looks for it by its name: what many clients at once have made it take goes back to the system
+ * soon. By default it keeps that for ten seconds, and the next such moment comes on top. */
+extern const char *malloc_conf;
+const char *malloc_conf = "dirty_decay_ms:500,muzzy_decay_ms:0";
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);

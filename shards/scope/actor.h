@@ -24,8 +24,7 @@
 enum {
     ACTOR_HEAVY_BYTES = 4 << 20, /* of a write-ahead log, after which it is checkpointed */
     ACTOR_SAVE_AGAIN_MS = 1000,
-    ACTOR_RELEASE_BYTES =
-        1 << 20, /* of snapshots, catch-ups and boundaries of one turn and channel; then it is enough */
+    ACTOR_RELEASE_BYTES = 512 << 10, /* of snapshots and catch-ups, of one turn and channel */
 };
 
 #define ACTOR_UNAVAILABLE "the scope is not available"

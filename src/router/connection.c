@@ -15,7 +15,7 @@
 #include "src/router/link.h"
 #include "src/router/request.h"
 
-enum { READ_CHUNK = 64 << 10, FILE_CHUNK = 256 << 10 };
+enum { READ_CHUNK = 64 << 10, FILE_CHUNK = 256 << 10, SENT_KEPT = 1 << 10 };
 
 static int64_t now_ms(void)
 {
@@ -96,6 +96,10 @@ struct buf *connection_out(struct connection *connection)
 {
     if (connection_waiting(connection) == 0)
         connection->progressed_ms = now_ms();
+    if (connection->sent > SENT_KEPT) { /* so that it does not grow for what has left: there are many */
+        buf_consume(&connection->out, connection->sent);
+        connection->sent = 0;
+    }
     if (list_is_empty(&connection->dirty_link))
         list_append(&connection->router->dirty, &connection->dirty_link);
     return &connection->out;
