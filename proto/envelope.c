@@ -133,9 +133,10 @@ void envelope_add_audience(struct buf *buf, uint32_t audience, struct slice id)
     buf->len += MEMBER_HEADER + id.len;
 }
 
-size_t envelope_begin_change(struct buf *buf, uint32_t audience)
+size_t envelope_begin_change(struct buf *buf, uint32_t audience, uint64_t seq)
 {
     size_t begun = envelope_begin(buf, ENVELOPE_CHANGE, audience);
+    append_seq(buf, seq);
     le32_store(buf_reserve(buf, HOLE), 0);
     buf->len += HOLE;
     return begun;
@@ -143,7 +144,7 @@ size_t envelope_begin_change(struct buf *buf, uint32_t audience)
 
 void envelope_end_change(struct buf *buf, size_t begun, size_t hole)
 {
-    le32_store(buf->data + begun + ENVELOPE_HEADER, (uint32_t)hole);
+    le32_store(buf->data + begun + ENVELOPE_HEADER + SEQ, (uint32_t)hole);
     envelope_end(buf, begun);
 }
 
@@ -217,14 +218,16 @@ bool envelope_next_member(struct slice *members, struct audience_member *ret_mem
     return true;
 }
 
-void envelope_change(const struct envelope *envelope, struct slice *ret_head, struct slice *ret_tail)
+uint64_t envelope_change(const struct envelope *envelope, struct slice *ret_head, struct slice *ret_tail)
 {
-    struct slice payload = envelope->payload;
-    assert(payload.len >= HOLE);
-    size_t hole = le32_load(payload.data);
-    assert(hole <= payload.len - HOLE);
-    *ret_head = slice_of(payload.data + HOLE, hole);
-    *ret_tail = slice_of(payload.data + HOLE + hole, payload.len - HOLE - hole);
+    struct slice rest;
+    uint64_t seq = split_seq(envelope, &rest);
+    assert(rest.len >= HOLE);
+    size_t hole = le32_load(rest.data);
+    assert(hole <= rest.len - HOLE);
+    *ret_head = slice_of(rest.data + HOLE, hole);
+    *ret_tail = slice_of(rest.data + HOLE + hole, rest.len - HOLE - hole);
+    return seq;
 }
 
 uint64_t envelope_boundary(const struct envelope *envelope, struct slice *ret_message)

@@ -17,8 +17,9 @@
  *                                                       JOIN      u64 seq, then of each subscription: u32 audience,
  *                                                                 u8 length, its id as it stands in a message
  *                                                       LEAVE     (empty)
- *   of all who have joined:                             CHANGE    (for `session`: the audience) u32 hole, then a
- *                                                                 message, in which the subscription's id is missing
+ *   of all who have joined:                             CHANGE    (for `session`: the audience) u64 seq, u32 hole,
+ *                                                                 then a message, in which the subscription's id is
+ *                                                                 missing
  *                                                       BOUNDARY  u64 seq, then a message; it is for those who got a
  *                                                                 change before it, or (`session` is 1) for all who
  *                                                                 have not got it
@@ -30,7 +31,7 @@
  *
  * Joining: a session that is at the head of its scope is not written to by itself any more: it joins those who get each
  * change in one copy, from `seq` on. The router takes these at once, always, and keeps the last of them; a session that
- * does not take them in time, it tells the shard, with the boundary up to which it has given it everything. The shard
+ * does not take them in time, it tells the shard, with the position up to which it has given it everything. The shard
  * then goes on from there as from any cursor; what the session had sent and what was not done with is sent again.
  */
 #ifndef PROTO_ENVELOPE_H
@@ -99,7 +100,7 @@ void envelope_add_audience(struct buf *buf, uint32_t audience, struct slice id);
 
 /* A change or a boundary, whose message is written in place: begin, append it, then end; `hole` is where the id is
  * missing. */
-size_t envelope_begin_change(struct buf *buf, uint32_t audience);
+size_t envelope_begin_change(struct buf *buf, uint32_t audience, uint64_t seq);
 void envelope_end_change(struct buf *buf, size_t begun, size_t hole);
 size_t envelope_begin_boundary(struct buf *buf, bool is_for_all, uint64_t seq);
 
@@ -119,8 +120,8 @@ struct audience_member {
 uint64_t envelope_join(const struct envelope *envelope, struct slice *ret_members);
 /* The next one from the front of `members`, or false. */
 bool envelope_next_member(struct slice *members, struct audience_member *ret_member);
-/* What stands before and behind the id. */
-void envelope_change(const struct envelope *envelope, struct slice *ret_head, struct slice *ret_tail);
+/* And what stands before and behind the id. */
+uint64_t envelope_change(const struct envelope *envelope, struct slice *ret_head, struct slice *ret_tail);
 uint64_t envelope_boundary(const struct envelope *envelope, struct slice *ret_message);
 
 #endif

@@ -49,7 +49,7 @@ void audience_leave(struct session *session)
 static void deliver_change(struct channel *channel, const struct capture *capture, const struct change *change)
 {
     struct buf *buf = channel_collect(channel);
-    size_t begun = envelope_begin_change(buf, (uint32_t)change->collection->number);
+    size_t begun = envelope_begin_change(buf, (uint32_t)change->collection->number, change->seq);
     size_t hole =
         frame_delta_for_all(buf, change_key(capture, change), change->op, change_row(capture, change), change->seq);
     envelope_end_change(buf, begun, hole);

@@ -48,22 +48,25 @@ void pump_take(struct pump *pump, const struct envelope *envelope)
 
 /* ---- frames ---- */
 
-/* A change, for the next of the session's subscriptions that wants it. False if no other does. */
+/* A change, for the next of the session's subscriptions that wants it. False if no other does: it is passed. */
 static bool write_change(struct buf *out, struct slice members, struct spot *spot, const struct envelope *change)
 {
     struct slice rest = slice_of(members.data + spot->member, members.len - spot->member), head, tail;
     struct audience_member member;
+    uint64_t seq = envelope_change(change, &head, &tail);
     do
-        if (!envelope_next_member(&rest, &member))
+        if (!envelope_next_member(&rest, &member)) {
+            spot->seq = seq;
             return false;
+        }
     while (member.audience != change->session);
-    spot->member = members.len - rest.len;
-    envelope_change(change, &head, &tail);
     size_t len = head.len + member.id.len + tail.len;
     out->len += ws_header(buf_reserve(out, WS_HEADER_MAX + len), WS_BINARY, len);
     buf_append_slice(out, head);
     buf_append_slice(out, member.id);
     buf_append_slice(out, tail);
+    spot->member = members.len - rest.len;
+    spot->owes_boundary = true;
     return true;
 }
 
@@ -84,10 +87,8 @@ static void write_next(struct buf *out, const struct ring *ring, struct slice me
 {
     struct envelope envelope;
     uint64_t next = ring_read(ring, spot->at, &envelope);
-    if (envelope.type == ENVELOPE_CHANGE && write_change(out, members, spot, &envelope)) {
-        spot->owes_boundary = true;
+    if (envelope.type == ENVELOPE_CHANGE && write_change(out, members, spot, &envelope))
         return;
-    }
     if (envelope.type == ENVELOPE_BOUNDARY)
         write_boundary(out, spot, &envelope);
     spot->at = next;

@@ -4,7 +4,7 @@
  * What comes goes into the channel's ring, and at the end of the turn to each session that has joined, from the ring
  * to its socket in one write: nothing is kept per session but its place in the ring. A socket that is full owns the
  * rest of one frame, and its session stays where it is; once the ring does not reach back to it, it has fallen out. It
- * costs nothing then until its socket has drained; then the shard is asked to go on from the last boundary that it was
+ * costs nothing then until its socket has drained; then the shard is asked to go on from the last change that it was
  * given, and all that it had sent and that was not done with is sent again, in order.
  *
  * What a channel brings for one session alone comes behind what it brought before for many: the session's place is
@@ -39,7 +39,7 @@ enum place_state {
 struct spot {
     uint64_t at;        /* in the ring, */
     size_t member;      /* and within its members, when a change has been given to some of them */
-    uint64_t seq;       /* of the last boundary that was passed: everything up to there was given */
+    uint64_t seq;       /* of the last change or boundary that was passed: everything up to there was given */
     uint64_t told;      /* of the last one that was sent, or that it had when it joined */
     bool owes_boundary; /* changes were given that no boundary has followed yet */
 };

@@ -250,14 +250,14 @@ static void test_a_change_has_a_hole_for_the_subscription(void **state)
 {
     (void)state;
     struct buf buf = {0};
-    size_t begun = envelope_begin_change(&buf, 5);
+    size_t begun = envelope_begin_change(&buf, 5, 99);
     buf_append_slice(&buf, SLICE("head and tail"));
     envelope_end_change(&buf, begun, 5);
     struct slice in = buf_slice(&buf), head, tail;
     struct envelope envelope = decode(&in);
     assert_int_equal(envelope.type, ENVELOPE_CHANGE);
     assert_int_equal(envelope.session, 5);
-    envelope_change(&envelope, &head, &tail);
+    assert_int_equal(envelope_change(&envelope, &head, &tail), 99);
     assert_true(slice_eq(head, SLICE("head ")));
     assert_true(slice_eq(tail, SLICE("and tail")));
     buf_release(&buf);
