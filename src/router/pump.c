@@ -48,26 +48,37 @@ void pump_take(struct pump *pump, const struct envelope *envelope)
 
 /* ---- frames ---- */
 
-/* A change, for the next of the session's subscriptions that wants it. False if no other does: it is passed. */
+/* The next of the session's subscriptions, from `*at` on within its members, that is of an audience. */
+static bool find_member(struct slice members, size_t *at, uint32_t audience, struct audience_member *ret_member)
+{
+    struct slice rest = slice_of(members.data + *at, members.len - *at);
+    while (envelope_next_member(&rest, ret_member))
+        if (ret_member->audience == audience) {
+            *at = members.len - rest.len;
+            return true;
+        }
+    return false;
+}
+
+/* A change, for the next subscription that wants it. True if another one does. */
 static bool write_change(struct buf *out, struct slice members, struct spot *spot, const struct envelope *change)
 {
-    struct slice rest = slice_of(members.data + spot->member, members.len - spot->member), head, tail;
+    struct slice head, tail;
     struct audience_member member;
     uint64_t seq = envelope_change(change, &head, &tail);
-    do
-        if (!envelope_next_member(&rest, &member)) {
-            spot->seq = seq;
-            return false;
-        }
-    while (member.audience != change->session);
-    size_t len = head.len + member.id.len + tail.len;
-    out->len += ws_header(buf_reserve(out, WS_HEADER_MAX + len), WS_BINARY, len);
-    buf_append_slice(out, head);
-    buf_append_slice(out, member.id);
-    buf_append_slice(out, tail);
-    spot->member = members.len - rest.len;
-    spot->owes_boundary = true;
-    return true;
+    if (find_member(members, &spot->member, change->session, &member)) {
+        size_t len = head.len + member.id.len + tail.len;
+        out->len += ws_header(buf_reserve(out, WS_HEADER_MAX + len), WS_BINARY, len);
+        buf_append_slice(out, head);
+        buf_append_slice(out, member.id);
+        buf_append_slice(out, tail);
+        spot->owes_boundary = true;
+    }
+    size_t at = spot->member;
+    bool has_more = find_member(members, &at, change->session, &member);
+    if (!has_more)
+        spot->seq = seq;
+    return has_more;
 }
 
 static void write_boundary(struct buf *out, struct spot *spot, const struct envelope *boundary)
