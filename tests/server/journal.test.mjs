@@ -58,7 +58,7 @@ test("a damaged journal is told, repaired, and every client gets a reset", async
   damage(server.data, "note b");
   assert.equal((await server.command("journal", "verify")).status, 1);
   await assert.rejects(server.start(), /printed no ready line/);
-  assert.ok(server.logged(/damaged at position .*skerry journal repair/) > 0);
+  await until(() => server.logged(/damaged at position .*skerry journal repair/) > 0, "a line in the log");
 
   const repair = await server.command("journal", "repair");
   assert.equal(repair.status, 0, repair.err);
